@@ -1,0 +1,1 @@
+//! What is known of collections and segments, on MetaStore

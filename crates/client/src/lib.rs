@@ -1,0 +1,1 @@
+//! The streaming client: view, router, producers, consumers

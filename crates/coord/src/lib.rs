@@ -1,0 +1,1 @@
+//! The coordinator: channel table, TSO, broadcaster, DDL, placement

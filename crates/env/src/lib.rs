@@ -1,0 +1,1 @@
+//! The seam to this machine: clock, ticks, randomness, disk, tasks, compute, telemetry

@@ -1,0 +1,1 @@
+//! The filter language of Milvus: text to a tree checked against a schema

@@ -1,0 +1,1 @@
+//! LogStorage: durable, ordered records of one PChannel

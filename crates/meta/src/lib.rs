@@ -1,0 +1,1 @@
+//! Metadata: versioned keys, transactions, watches, leases

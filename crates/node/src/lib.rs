@@ -1,0 +1,1 @@
+//! The streaming node: hosts Wals, pump, persisting, serves produce, consume, search

@@ -1,0 +1,1 @@
+//! Milvus gRPC in, our words out

@@ -1,0 +1,1 @@
+//! The delegator of one VChannel: snapshot at a tick, plan, fan out, reduce

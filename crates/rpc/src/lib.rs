@@ -1,0 +1,1 @@
+//! The calls between the roles: traits and words

@@ -1,0 +1,1 @@
+//! One segment: growing rows, deletes, chunk files, vector search, filters

@@ -1,0 +1,2 @@
+//! The cinclus binary.
+fn main() {}

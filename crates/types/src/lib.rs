@@ -1,0 +1,1 @@
+//! The words of Cinclus: channels, ticks, ids, messages, schema, rows

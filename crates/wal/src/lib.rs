@@ -1,0 +1,1 @@
+//! One PChannel: sequencing writer, scanner, transactions, recovery

@@ -1,0 +1,1 @@
+//! The query node: sealed segments, sub-plans, forwarded deletes
