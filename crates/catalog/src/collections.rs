@@ -1,0 +1,1 @@
+//! Databases, collections, aliases: read from a snapshot, changed by the coordinator.

@@ -1,0 +1,1 @@
+//! The whole layout of the catalog in the metadata store.
