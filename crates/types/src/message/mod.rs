@@ -1,0 +1,1 @@
+//! Messages of the log, their stages, and their codec.
