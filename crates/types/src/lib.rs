@@ -8,6 +8,7 @@ pub mod assignment;
 pub mod channel;
 pub mod checkpoint;
 pub mod consistency;
+pub mod convert;
 pub mod files;
 pub mod ids;
 pub mod key;
