@@ -8,6 +8,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     config.bytes(["."]).btree_map(["."]);
     tonic_prost_build::configure()
         .extern_path(".milvus.proto.common", "::cinclus_types::proto::common")
+        .extern_path(".milvus.proto.msg", "::cinclus_types::proto::msg")
         .extern_path(".milvus.proto.schema", "::cinclus_types::proto::schema")
         .compile_fds_with_config(descriptors, config)?;
     Ok(())
