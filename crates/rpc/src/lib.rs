@@ -7,6 +7,7 @@
 pub mod append;
 pub mod coord;
 pub mod ddl;
+pub mod merge;
 pub mod node;
 pub mod read;
 pub mod worker;
@@ -14,6 +15,7 @@ pub mod worker;
 pub use append::{AppendError, Appended};
 pub use coord::{CoordApi, CoordError};
 pub use ddl::{Ddl, DdlDone, DdlError};
+pub use merge::{merge_answers, merge_hits};
 pub use node::{ChannelStatus, NodeApi, NodeError, ShardStatistics};
 pub use read::{
     Freshness, Hits, QueryAnswer, QueryPlan, RangeBounds, ReadError, SearchAnswer, SearchPlan, ShardQuery,
