@@ -1,0 +1,1 @@
+//! Bodies of messages: what is in the payload.

@@ -1,0 +1,1 @@
+//! The stored form, byte for byte.
