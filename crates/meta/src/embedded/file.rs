@@ -1,0 +1,233 @@
+//! The redb file.
+
+use std::path::{Path, PathBuf};
+
+use parking_lot::{RwLock, RwLockReadGuard};
+use redb::{Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, StorageError, TableError};
+
+use super::format::{self, ENTRIES, FORMAT, HEAD, HEAD_FORMAT, HEAD_REVISION, LEASED};
+use crate::entry::{Entry, Revision};
+use crate::error::{MetaError, OpenError};
+use crate::plan::State;
+
+/// The open file. After an error of a write it is closed, until it can be opened again.
+pub(super) struct MetaFile {
+    path: PathBuf,
+    cache_bytes_max: usize,
+    /// Read-locked by each reader for one read and by the writer for one commit, none of which waits for
+    /// anything but the disk. Write-locked to open the file again.
+    database: RwLock<Option<Database>>,
+}
+
+impl MetaFile {
+    /// Opens or makes the file in `directory`, which must exist.
+    pub(super) fn open(directory: &Path, cache_bytes_max: usize) -> Result<MetaFile, OpenError> {
+        let path = directory.join(format::FILE_NAME);
+        let database = open(&path, cache_bytes_max)?;
+        Ok(MetaFile { path, cache_bytes_max, database: RwLock::new(Some(database)) })
+    }
+
+    /// The database, for the writer.
+    pub(super) fn database(&self) -> Result<DatabaseGuard<'_>, MetaError> {
+        RwLockReadGuard::try_map(self.database.read(), Option::as_ref)
+            .map_err(|_| MetaError::Unavailable(format!("{} was closed after an error", self.path.display())))
+    }
+
+    /// Closes the file and opens it as it is on disk: redb goes on with nothing else after an error.
+    pub(super) fn reopen(&self) -> Result<(), OpenError> {
+        let mut database = self.database.write();
+        *database = None;
+        *database = Some(open(&self.path, self.cache_bytes_max)?);
+        Ok(())
+    }
+
+    pub(super) fn get(&self, key: &str) -> Result<Option<Entry>, MetaError> {
+        let database = self.database()?;
+        let read = database.begin_read().map_err(refused)?;
+        entry(&read.open_table(ENTRIES).map_err(refused)?, key)
+    }
+
+    pub(super) fn scan(&self, prefix: &str) -> Result<(Revision, Vec<Entry>), MetaError> {
+        let database = self.database()?;
+        // Invariant M4: the entries and the revision come from one read transaction.
+        let read = database.begin_read().map_err(refused)?;
+        let mut entries = Vec::new();
+        each(&read.open_table(ENTRIES).map_err(refused)?, prefix, |key, record| {
+            entries.push(decode(key, record)?);
+            Ok(())
+        })?;
+        let head = read.open_table(HEAD).map_err(refused)?;
+        Ok((revision(&head)?, entries))
+    }
+
+    pub(super) fn revision(&self) -> Result<Revision, MetaError> {
+        let database = self.database()?;
+        let read = database.begin_read().map_err(refused)?;
+        revision(&read.open_table(HEAD).map_err(refused)?)
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// An error of the first reads.
+    pub(super) fn unreadable(&self, error: &MetaError) -> OpenError {
+        OpenError::Corrupt { file: self.path.clone(), reason: error.to_string() }
+    }
+
+    /// Deletes the keys that hang on leases of a process that is gone, as one commit.
+    pub(super) fn drop_leased(&self) -> Result<(), OpenError> {
+        let leased = self.leased().map_err(|error| self.unreadable(&error))?;
+        if leased.is_empty() {
+            return Ok(());
+        }
+        let dropped = (|| {
+            let write = self.database()?.begin_write().map_err(refused)?;
+            {
+                let mut head = write.open_table(HEAD).map_err(refused)?;
+                let mut entries = write.open_table(ENTRIES).map_err(refused)?;
+                let next = revision(&head)?.next();
+                head.insert(HEAD_REVISION, next.0).map_err(refused)?;
+                for (key, _) in &leased {
+                    entries.remove(key.as_str()).map_err(refused)?;
+                }
+            }
+            write.delete_table(LEASED).map_err(refused)?;
+            write.open_table(LEASED).map_err(refused)?;
+            write.commit().map_err(refused)
+        })();
+        dropped.map_err(|error| OpenError::Io { file: self.path.clone(), reason: error.to_string() })
+    }
+
+    /// The keys that hang on leases.
+    pub(super) fn leased(&self) -> Result<Vec<(String, u64)>, MetaError> {
+        let database = self.database()?;
+        let read = database.begin_read().map_err(refused)?;
+        let leased = read.open_table(LEASED).map_err(refused)?;
+        let all = leased.iter().map_err(refused)?;
+        all.map(|row| row.map(|(key, lease)| (key.value().to_owned(), lease.value())).map_err(refused))
+            .collect()
+    }
+}
+
+/// The database as long as nobody closes it.
+pub(super) type DatabaseGuard<'a> = parking_lot::MappedRwLockReadGuard<'a, Database>;
+
+/// The state that transactions are judged against: the table of a running redb transaction.
+pub(super) struct Judged<'a, T>(pub(super) &'a T);
+
+impl<T: ReadableTable<&'static str, &'static [u8]>> State for Judged<'_, T> {
+    fn entry(&self, key: &str) -> Result<Option<Entry>, MetaError> {
+        entry(self.0, key)
+    }
+
+    fn keys(&self, prefix: &str) -> Result<Vec<String>, MetaError> {
+        let mut keys = Vec::new();
+        each(self.0, prefix, |key, _| {
+            keys.push(key.to_owned());
+            Ok(())
+        })?;
+        Ok(keys)
+    }
+}
+
+fn entry(
+    table: &impl ReadableTable<&'static str, &'static [u8]>,
+    key: &str,
+) -> Result<Option<Entry>, MetaError> {
+    table.get(key).map_err(refused)?.map(|record| decode(key, record.value())).transpose()
+}
+
+fn each(
+    table: &impl ReadableTable<&'static str, &'static [u8]>,
+    prefix: &str,
+    mut visit: impl FnMut(&str, &[u8]) -> Result<(), MetaError>,
+) -> Result<(), MetaError> {
+    for row in table.range(prefix..).map_err(refused)? {
+        let (key, record) = row.map_err(refused)?;
+        if !key.value().starts_with(prefix) {
+            break;
+        }
+        visit(key.value(), record.value())?;
+    }
+    Ok(())
+}
+
+pub(super) fn revision(head: &impl ReadableTable<&'static str, u64>) -> Result<Revision, MetaError> {
+    match head.get(HEAD_REVISION).map_err(refused)? {
+        Some(revision) => Ok(Revision(revision.value())),
+        None => Err(MetaError::Corrupt("the revision is missing".into())),
+    }
+}
+
+fn decode(key: &str, record: &[u8]) -> Result<Entry, MetaError> {
+    format::decode(key, record)
+        .ok_or_else(|| MetaError::Corrupt(format!("the record of {key:?} has only {} bytes", record.len())))
+}
+
+/// What an error of redb means when nothing was committed.
+pub(super) fn refused(error: impl Into<redb::Error>) -> MetaError {
+    let error = error.into();
+    if let redb::Error::Corrupted(reason) = error {
+        MetaError::Corrupt(reason)
+    } else {
+        MetaError::Unavailable(error.to_string())
+    }
+}
+
+fn open(path: &Path, cache_bytes_max: usize) -> Result<Database, OpenError> {
+    let opened = Builder::new().set_cache_size(cache_bytes_max).create(path);
+    let database = opened.map_err(|error| not_opened(path, error))?;
+    let format = head(&database)
+        .map_err(|error| OpenError::Corrupt { file: path.to_owned(), reason: error.to_string() })?;
+    match format {
+        Some(FORMAT) => {}
+        Some(found) => return Err(OpenError::NewerFormat { file: path.to_owned(), found, known: FORMAT }),
+        None => initialize(&database)
+            .map_err(|error| OpenError::Io { file: path.to_owned(), reason: error.to_string() })?,
+    }
+    Ok(database)
+}
+
+fn not_opened(path: &Path, error: DatabaseError) -> OpenError {
+    let file = path.to_owned();
+    if matches!(error, DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch) {
+        return OpenError::InUse { file };
+    }
+    let reason = error.to_string();
+    if let DatabaseError::Storage(StorageError::Io(error)) = error
+        && error.kind() != std::io::ErrorKind::InvalidData
+    {
+        return OpenError::Io { file, reason };
+    }
+    OpenError::Corrupt { file, reason }
+}
+
+/// The format that the file names, or `None` for a file without any table: one that was just made.
+fn head(database: &Database) -> Result<Option<u64>, redb::Error> {
+    let read = database.begin_read()?;
+    match read.open_table(HEAD) {
+        Ok(head) => match head.get(HEAD_FORMAT)? {
+            Some(format) => Ok(Some(format.value())),
+            None => Err(redb::Error::Corrupted("the format is missing".into())),
+        },
+        Err(TableError::TableDoesNotExist(_)) => match read.list_tables()?.next() {
+            None => Ok(None),
+            Some(_) => Err(redb::Error::Corrupted("it is a database of another program".into())),
+        },
+        Err(other) => Err(other.into()),
+    }
+}
+
+fn initialize(database: &Database) -> Result<(), redb::Error> {
+    let write = database.begin_write()?;
+    {
+        let mut head = write.open_table(HEAD)?;
+        head.insert(HEAD_FORMAT, FORMAT)?;
+        head.insert(HEAD_REVISION, 0)?;
+        write.open_table(ENTRIES)?;
+        write.open_table(LEASED)?;
+    }
+    write.commit()?;
+    Ok(())
+}
