@@ -1,0 +1,1 @@
+//! Payloads, byte for byte and there and back.
