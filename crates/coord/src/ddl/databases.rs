@@ -1,0 +1,66 @@
+//! Databases.
+
+use std::collections::BTreeMap;
+
+use cinclus_catalog::DatabaseEntry;
+use cinclus_rpc::DdlError;
+use cinclus_types::message::Header;
+use cinclus_types::message::body::DatabaseBody;
+use cinclus_types::{DatabaseId, Tick};
+
+use super::planner::edit_properties;
+use super::{CatalogEdit, Plan, Planner};
+
+/// The database that always exists.
+const DEFAULT_DATABASE: &str = "default";
+
+impl Planner<'_> {
+    pub(super) fn create_database(
+        &mut self,
+        name: &str,
+        properties: &BTreeMap<String, String>,
+    ) -> Result<Plan, DdlError> {
+        if self.view.database(name).is_some() {
+            return Err(DdlError::DatabaseExists(name.to_owned()));
+        }
+        let count = self.view.databases().count();
+        if count >= self.config.databases_max {
+            let text = format!("database number ({count}) exceeds max configuration ({})", self.config.databases_max);
+            return Err(DdlError::LimitExceeded(text));
+        }
+        let id = DatabaseId(self.next_id());
+        let (name, properties) = (name.to_owned(), properties.clone());
+        let header = Header::CreateDatabase { name: name.clone(), database: id };
+        let body = DatabaseBody { properties: properties.clone() }.encode();
+        let entry = DatabaseEntry { id, name, properties, created: Tick::ZERO };
+        let edit = CatalogEdit { put_databases: vec![entry], ..CatalogEdit::default() };
+        Ok(Plan { messages: self.to_control(header, body), edit })
+    }
+
+    pub(super) fn drop_database(&mut self, name: &str) -> Result<Plan, DdlError> {
+        if name.is_empty() || name == DEFAULT_DATABASE {
+            return Err(DdlError::Invalid("can not drop default database".to_owned()));
+        }
+        let entry = self.database(name)?;
+        if self.view.collections(entry.id).next().is_some() {
+            return Err(DdlError::DatabaseNotEmpty(name.to_owned()));
+        }
+        let header = Header::DropDatabase { name: name.to_owned(), database: entry.id };
+        let edit = CatalogEdit { delete_databases: vec![entry.id], ..CatalogEdit::default() };
+        Ok(Plan { messages: self.to_control(header, bytes::Bytes::new()), edit })
+    }
+
+    pub(super) fn alter_database(
+        &mut self,
+        name: &str,
+        set: &BTreeMap<String, String>,
+        remove: &[String],
+    ) -> Result<Plan, DdlError> {
+        let mut changed = DatabaseEntry::clone(self.database(name)?);
+        edit_properties(&mut changed.properties, set, remove);
+        let header = Header::AlterDatabase { name: changed.name.clone(), database: changed.id };
+        let body = DatabaseBody { properties: changed.properties.clone() }.encode();
+        let edit = CatalogEdit { put_databases: vec![changed], ..CatalogEdit::default() };
+        Ok(Plan { messages: self.to_control(header, body), edit })
+    }
+}

@@ -1,0 +1,31 @@
+//! What the coordinator keeps in the metadata store. Values are JSON unless noted.
+//!
+//! | key | value |
+//! | --- | --- |
+//! | `coord/tso` | the bound below which ticks may have been given (decimal text) |
+//! | `coord/control-channel` | the PChannel that holds the control channel (text, written once) |
+//! | `coord/pchannel/<name>` | [`ChannelRecord`](crate::channels::ChannelRecord) |
+//! | `coord/broadcast/<id>` | [`Task`](crate::broadcast::Task) |
+
+use cinclus_types::{BroadcastId, PChannel};
+
+/// The TSO's bound.
+pub const TSO: &str = "coord/tso";
+/// The control channel's log.
+pub const CONTROL_CHANNEL: &str = "coord/control-channel";
+/// The prefix of all logs.
+pub const CHANNELS: &str = "coord/pchannel/";
+/// The prefix of all broadcasts under way.
+pub const BROADCASTS: &str = "coord/broadcast/";
+
+/// The key of a log.
+#[must_use]
+pub fn channel(channel: &PChannel) -> String {
+    format!("{CHANNELS}{channel}")
+}
+
+/// The key of a broadcast.
+#[must_use]
+pub fn broadcast(id: BroadcastId) -> String {
+    format!("{BROADCASTS}{id}")
+}

@@ -1,0 +1,45 @@
+//! The segments of a shard at one moment.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use cinclus_segment::Segment;
+use cinclus_types::{PartitionId, SegmentEntry, SegmentId};
+
+/// A segment that is in this process's memory.
+#[derive(Clone)]
+pub struct GrowingSegment {
+    /// Its rows.
+    pub segment: Arc<Segment>,
+    /// Its partition.
+    pub partition: PartitionId,
+    /// Whether it takes no more rows.
+    pub sealed: bool,
+    /// How many of its rows are in chunks.
+    pub persisted_rows: usize,
+}
+
+/// The segments of a shard: each row is in exactly one of them (W8, Q1).
+#[derive(Clone, Default)]
+pub struct ShardView {
+    /// In memory here.
+    pub growing: BTreeMap<SegmentId, GrowingSegment>,
+    /// On workers.
+    pub sealed: BTreeMap<SegmentId, Arc<SegmentEntry>>,
+}
+
+impl ShardView {
+    /// The growing segments of some partitions (none named: all).
+    #[must_use]
+    pub fn growing_of(&self, partitions: &[PartitionId]) -> Vec<Arc<Segment>> {
+        let wanted = |partition| partitions.is_empty() || partitions.contains(&partition);
+        self.growing.values().filter(|g| wanted(g.partition)).map(|g| g.segment.clone()).collect()
+    }
+
+    /// The sealed segments of some partitions (none named: all).
+    #[must_use]
+    pub fn sealed_of(&self, partitions: &[PartitionId]) -> Vec<SegmentId> {
+        let wanted = |partition| partitions.is_empty() || partitions.contains(&partition);
+        self.sealed.values().filter(|entry| wanted(entry.partition)).map(|entry| entry.id).collect()
+    }
+}
