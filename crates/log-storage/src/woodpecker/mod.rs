@@ -1,0 +1,1 @@
+//! The Woodpecker log: its record format and its local layout.
