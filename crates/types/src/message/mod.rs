@@ -23,6 +23,9 @@ pub mod txn;
 mod header_wire;
 
 #[cfg(test)]
+pub(crate) mod samples;
+
+#[cfg(test)]
 mod codec_tests;
 
 pub use broadcast::{BroadcastHeader, ResourceDomain, ResourceKey};
