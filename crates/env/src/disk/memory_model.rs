@@ -22,6 +22,9 @@ pub enum Keep {
     /// For each file any subset of its writes, each whole, torn at any byte or with a hole of zeros; for
     /// each directory the first few of its changes. Decided by the disk's seed.
     Random,
+    /// As [`Keep::Random`], but a hole shows the durable bytes that were there before, zeros only beyond the
+    /// old end: for formats that overwrite in place and rely on a torn write leaving old or new bytes.
+    RandomOverOld,
 }
 
 /// An operation that a [`Fault`] can fail.
@@ -308,7 +311,7 @@ impl Model {
         let random = &self.random;
         if let Some(file) = self.files.get_mut(&id) {
             for change in file.changes.drain(..) {
-                change.keep_some(random, &mut file.durable);
+                change.keep_some(random, &mut file.durable, false);
             }
         }
     }
@@ -320,7 +323,9 @@ impl Model {
             let kept = match keep {
                 Keep::Nothing => 0,
                 Keep::Everything => changes.len(),
-                Keep::Random => self.random.range(0..changes.len() as u64 + 1) as usize,
+                Keep::Random | Keep::RandomOverOld => {
+                    self.random.range(0..changes.len() as u64 + 1) as usize
+                }
             };
             for change in &changes[..kept] {
                 change.apply(&mut self.durable);
@@ -346,7 +351,8 @@ impl Model {
                 match keep {
                     Keep::Nothing => {}
                     Keep::Everything => change.apply(&mut file.durable),
-                    Keep::Random => change.keep_some(random, &mut file.durable),
+                    Keep::Random => change.keep_some(random, &mut file.durable, false),
+                    Keep::RandomOverOld => change.keep_some(random, &mut file.durable, true),
                 }
             }
             file.cache.clone_from(&file.durable);
@@ -384,7 +390,7 @@ impl Change {
         }
     }
 
-    fn keep_some(&self, random: &Random, content: &mut Vec<u8>) {
+    fn keep_some(&self, random: &Random, content: &mut Vec<u8>, old_in_holes: bool) {
         let Change::Write { offset, bytes } = self else {
             if random.chance(0.5) {
                 self.apply(content);
@@ -401,6 +407,11 @@ impl Change {
                 let end = cut + random.range(0..(bytes.len() - cut) as u64 + 1) as usize;
                 let mut holed = bytes.to_vec();
                 holed[cut..end].fill(0);
+                if old_in_holes {
+                    let from = (*offset as usize + cut).min(content.len());
+                    let old = &content[from..(*offset as usize + end).min(content.len())];
+                    holed[cut..cut + old.len()].copy_from_slice(old);
+                }
                 put(content, *offset as usize, &holed);
             }
         }
