@@ -74,10 +74,12 @@ impl WatchError {
 #[non_exhaustive]
 pub enum OpenError {
     /// Another process, or another store in this one, has the file open.
-    #[error("{} is in use by another process: it holds the lock on the file", file.display())]
+    #[error("{} is in use by {holder}, which holds its lock", file.display())]
     InUse {
         /// The file.
         file: PathBuf,
+        /// What the lock says of its holder.
+        holder: String,
     },
     /// The file was written by a newer Cinclus.
     #[error(

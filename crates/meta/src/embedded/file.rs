@@ -1,30 +1,108 @@
 //! The redb file.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use cinclus_env::DiskError;
+use cinclus_env::disk::DiskLock;
 use parking_lot::{RwLock, RwLockReadGuard};
-use redb::{Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, StorageError, TableError};
+use redb::{
+    Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, StorageBackend, StorageError,
+    TableError,
+};
 
+use super::backend::{Blocking, DiskBackend};
 use super::format::{self, ENTRIES, FORMAT, HEAD, HEAD_FORMAT, HEAD_REVISION, LEASED};
+use super::overlay::Overlay;
 use crate::entry::{Entry, Revision};
 use crate::error::{MetaError, OpenError};
 use crate::plan::State;
 
-/// The open file. After an error of a write it is closed, until it can be opened again.
+/// The open file. After an error of a write it is opened again; while that fails it can be read, or, after a
+/// failed sync, not even that.
 pub(super) struct MetaFile {
+    /// Read-locked by each reader for one read and by the writer for one commit, none of which waits for
+    /// anything but the disk. Write-locked to open the file again. Declared before the lock: it closes first.
+    database: RwLock<Option<Database>>,
+    blocking: Blocking,
     path: PathBuf,
     cache_bytes_max: usize,
-    /// Read-locked by each reader for one read and by the writer for one commit, none of which waits for
-    /// anything but the disk. Write-locked to open the file again.
-    database: RwLock<Option<Database>>,
+    sync_failed: Arc<AtomicBool>,
+    _lock: DiskLock,
 }
 
 impl MetaFile {
     /// Opens or makes the file in `directory`, which must exist.
-    pub(super) fn open(directory: &Path, cache_bytes_max: usize) -> Result<MetaFile, OpenError> {
+    pub(super) fn open(
+        blocking: Blocking,
+        directory: &Path,
+        cache_bytes_max: usize,
+    ) -> Result<MetaFile, OpenError> {
         let path = directory.join(format::FILE_NAME);
-        let database = open(&path, cache_bytes_max)?;
-        Ok(MetaFile { path, cache_bytes_max, database: RwLock::new(Some(database)) })
+        let lock = directory.join(format::LOCK_NAME);
+        let lock = blocking.on(blocking.disk.lock(&lock)).map_err(|error| not_taken(&path, error))?;
+        let file = MetaFile {
+            database: RwLock::new(None),
+            blocking,
+            path,
+            cache_bytes_max,
+            sync_failed: Arc::default(),
+            _lock: lock,
+        };
+        let fresh = file.remove_fresh()?;
+        let there = file.blocking.on(file.blocking.disk.exists(&file.path));
+        if !there.map_err(|error| file.failed(&error))? {
+            // A crash while redb lays out a file would leave one that is none: it is made aside.
+            let new = file.open_at(&fresh)?;
+            file.put_in_place(new, &fresh)?;
+        } else {
+            // A crash may have come before the name was durable.
+            file.sync_names().map_err(|error| file.failed(&error))?;
+        }
+        let database = file.open_at(&file.path)?;
+        *file.database.write() = Some(database);
+        Ok(file)
+    }
+
+    fn open_at(&self, path: &Path) -> Result<Database, OpenError> {
+        let backend = DiskBackend::open(&self.blocking, path, &self.sync_failed);
+        let backend = backend.map_err(|error| self.failed(&error))?;
+        open(path, backend, self.cache_bytes_max)
+    }
+
+    /// Gives a complete file its name, durably.
+    fn put_in_place(&self, new: Database, fresh: &Path) -> Result<(), OpenError> {
+        new.close().map_err(|error| self.failed(&error))?;
+        let renamed = self.blocking.on(self.blocking.disk.rename(fresh, &self.path));
+        renamed.and_then(|()| self.sync_names()).map_err(|error| self.failed(&error))
+    }
+
+    /// Removes what a renewal left that was cut short.
+    fn remove_fresh(&self) -> Result<PathBuf, OpenError> {
+        let fresh = self.path.with_extension(format::FRESH_EXTENSION);
+        match self.blocking.on(self.blocking.disk.remove_file(&fresh)) {
+            Ok(()) | Err(DiskError::NotFound { .. }) => Ok(fresh),
+            Err(error) => Err(self.failed(&error)),
+        }
+    }
+
+    /// Closes the file. The lock is kept until the last user is gone.
+    pub(super) fn close(&self) {
+        let closed = self.database.write().take().map(Database::close);
+        if let Some(Err(error)) = closed {
+            // The next opening repairs the file.
+            tracing::warn!(%error, file = %self.path.display(), "the metadata file was not closed cleanly");
+        }
+    }
+
+    fn sync_names(&self) -> Result<(), DiskError> {
+        let directory = self.path.parent().unwrap_or(Path::new(""));
+        self.blocking.on(self.blocking.disk.sync_dir(directory))
+    }
+
+    fn failed(&self, error: &dyn std::fmt::Display) -> OpenError {
+        OpenError::Io { file: self.path.clone(), reason: error.to_string() }
     }
 
     /// The database, for the writer.
@@ -33,12 +111,51 @@ impl MetaFile {
             .map_err(|_| MetaError::Unavailable(format!("{} was closed after an error", self.path.display())))
     }
 
-    /// Closes the file and opens it as it is on disk: redb goes on with nothing else after an error.
+    /// Closes the file and opens it as it is on disk: redb goes on with nothing else after an error. If that
+    /// fails, it is open for reading where that is possible.
     pub(super) fn reopen(&self) -> Result<(), OpenError> {
         let mut database = self.database.write();
         *database = None;
-        *database = Some(open(&self.path, self.cache_bytes_max)?);
+        let opened = self.open_at(&self.path).and_then(|opened| {
+            // Asked after opening, which may sync too.
+            if self.sync_failed.load(Ordering::SeqCst) { self.renew(opened) } else { Ok(opened) }
+        });
+        match opened {
+            Ok(opened) => *database = Some(opened),
+            Err(error) => {
+                *database = self.open_for_reading();
+                return Err(error);
+            }
+        }
         Ok(())
+    }
+
+    /// The file as it is, without writing to it. Only if all that it shows is durable.
+    fn open_for_reading(&self) -> Option<Database> {
+        let under = DiskBackend::open(&self.blocking, &self.path, &self.sync_failed).ok()?;
+        under.sync_data().ok()?;
+        if self.sync_failed.load(Ordering::SeqCst) {
+            return None;
+        }
+        open(&self.path, Overlay::new(under).ok()?, self.cache_bytes_max).ok()
+    }
+
+    /// After a failed sync the kernel may show pages that are on no disk and never will be. What can be read
+    /// goes into a new file, which then takes the place of this one.
+    fn renew(&self, old: Database) -> Result<Database, OpenError> {
+        let fresh = self.remove_fresh()?;
+        self.sync_failed.store(false, Ordering::SeqCst);
+        let renewed = (|| {
+            let new = self.open_at(&fresh)?;
+            copy(&old, &new).map_err(|error| self.failed(&error))?;
+            self.put_in_place(new, &fresh)?;
+            drop(old);
+            self.open_at(&self.path)
+        })();
+        if renewed.is_err() {
+            self.sync_failed.store(true, Ordering::SeqCst);
+        }
+        renewed
     }
 
     pub(super) fn get(&self, key: &str) -> Result<Option<Entry>, MetaError> {
@@ -96,7 +213,7 @@ impl MetaFile {
             write.open_table(LEASED).map_err(refused)?;
             write.commit().map_err(refused)
         })();
-        dropped.map_err(|error| OpenError::Io { file: self.path.clone(), reason: error.to_string() })
+        dropped.map_err(|error: MetaError| self.failed(&error))
     }
 
     /// The keys that hang on leases.
@@ -175,8 +292,19 @@ pub(super) fn refused(error: impl Into<redb::Error>) -> MetaError {
     }
 }
 
-fn open(path: &Path, cache_bytes_max: usize) -> Result<Database, OpenError> {
-    let opened = Builder::new().set_cache_size(cache_bytes_max).create(path);
+fn not_taken(path: &Path, error: DiskError) -> OpenError {
+    let file = path.to_owned();
+    match error {
+        DiskError::Locked { holder, .. } => OpenError::InUse { file, holder },
+        DiskError::NotFound { .. }
+        | DiskError::AlreadyExists { .. }
+        | DiskError::OutOfSpace { .. }
+        | DiskError::Failed { .. } => OpenError::Io { file, reason: error.to_string() },
+    }
+}
+
+fn open(path: &Path, backend: impl StorageBackend, cache_bytes_max: usize) -> Result<Database, OpenError> {
+    let opened = Builder::new().set_cache_size(cache_bytes_max).create_with_backend(backend);
     let database = opened.map_err(|error| not_opened(path, error))?;
     let format = head(&database)
         .map_err(|error| OpenError::Corrupt { file: path.to_owned(), reason: error.to_string() })?;
@@ -190,17 +318,38 @@ fn open(path: &Path, cache_bytes_max: usize) -> Result<Database, OpenError> {
 }
 
 fn not_opened(path: &Path, error: DatabaseError) -> OpenError {
-    let file = path.to_owned();
-    if matches!(error, DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch) {
-        return OpenError::InUse { file };
-    }
-    let reason = error.to_string();
+    let (file, reason) = (path.to_owned(), error.to_string());
     if let DatabaseError::Storage(StorageError::Io(error)) = error
         && error.kind() != std::io::ErrorKind::InvalidData
     {
         return OpenError::Io { file, reason };
     }
     OpenError::Corrupt { file, reason }
+}
+
+/// Writes all of `old` into `new`, which is empty.
+fn copy(old: &Database, new: &Database) -> Result<(), redb::Error> {
+    let read = old.begin_read()?;
+    let write = new.begin_write()?;
+    {
+        let mut head = write.open_table(HEAD)?;
+        for row in read.open_table(HEAD)?.iter()? {
+            let (key, value) = row?;
+            head.insert(key.value(), value.value())?;
+        }
+        let mut entries = write.open_table(ENTRIES)?;
+        for row in read.open_table(ENTRIES)?.iter()? {
+            let (key, record) = row?;
+            entries.insert(key.value(), record.value())?;
+        }
+        let mut leased = write.open_table(LEASED)?;
+        for row in read.open_table(LEASED)?.iter()? {
+            let (key, lease) = row?;
+            leased.insert(key.value(), lease.value())?;
+        }
+    }
+    write.commit()?;
+    Ok(())
 }
 
 /// The format that the file names, or `None` for a file without any table: one that was just made.

@@ -1,4 +1,5 @@
-//! The layout of `meta.redb`.
+//! The layout of `meta.redb`. Beside it lie `meta.lock`, locked by the process that has the file open, and, for
+//! a moment when the file is made or replaced, `meta.fresh`, which becomes `meta.redb`.
 //!
 //! | table | key | value |
 //! | --- | --- | --- |
@@ -14,6 +15,12 @@ use crate::entry::{Entry, Revision};
 
 /// The name of the file in the data directory.
 pub(super) const FILE_NAME: &str = "meta.redb";
+
+/// The name of the file that is locked while the store is open.
+pub(super) const LOCK_NAME: &str = "meta.lock";
+
+/// The extension of the file that replaces one which could not be synced.
+pub(super) const FRESH_EXTENSION: &str = "fresh";
 
 /// The newest layout that this version reads, and the one it writes.
 pub(super) const FORMAT: u64 = 1;

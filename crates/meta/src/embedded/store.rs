@@ -1,13 +1,15 @@
 //! The embedded store.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use cinclus_env::{DynClock, TaskGroup};
+use cinclus_env::{DynClock, Env};
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
+use super::backend::Blocking;
 use super::file::MetaFile;
 use super::writer::{Job, Writer};
 use crate::config::Config;
@@ -37,25 +39,28 @@ pub struct EmbeddedMetaStore {
 }
 
 impl EmbeddedMetaStore {
-    /// Opens the store in `directory`, which must exist; makes it if there is none. Blocks for the disk.
+    /// Opens the store in `directory`, which must exist; makes it if there is none.
     ///
     /// # Errors
     /// See [`OpenError`]; each names the file.
-    pub fn open(
-        directory: &Path,
-        config: &Config,
-        clock: DynClock,
-        tasks: &TaskGroup,
-    ) -> Result<EmbeddedMetaStore, OpenError> {
-        let file = Arc::new(MetaFile::open(directory, config.cache_bytes_max)?);
-        file.drop_leased()?;
-        let revision = file.revision().map_err(|error| file.unreadable(&error))?;
-        let leases = Leases::new(clock);
-        let history = Arc::new(History::new(revision, config.history_bytes_max));
+    pub async fn open(directory: &Path, config: &Config, env: &Env) -> Result<EmbeddedMetaStore, OpenError> {
         let (jobs, queue) = mpsc::channel(config.queue_max.max(1));
-        let writer = Writer::new(file.clone(), leases.clone(), history.clone(), config.group_max.max(1));
-        let writer = tasks.spawn_thread("meta-writer", move || writer.run(queue));
-        leases.start(Sweep(jobs.downgrade()), tasks);
+        let (opened, open) = oneshot::channel();
+        let blocking = Blocking { disk: env.disk.clone(), runtime: Handle::current() };
+        let (directory, config, clock) = (directory.to_owned(), config.clone(), env.clock.clone());
+        let writer = env.tasks.spawn_thread("meta-writer", move || {
+            match start(blocking, &directory, &config, clock) {
+                Ok(writer) => {
+                    let parts = (writer.file.clone(), writer.leases.clone(), writer.history.clone());
+                    let _ = opened.send(Ok(parts));
+                    writer.run(queue);
+                }
+                Err(error) => drop(opened.send(Err(error))),
+            }
+        });
+        let ended = || OpenError::Io { file: PathBuf::new(), reason: "the writer ended".into() };
+        let (file, leases, history) = open.await.unwrap_or_else(|_| Err(ended()))?;
+        leases.start(Sweep(jobs.downgrade()), &env.tasks);
         Ok(EmbeddedMetaStore { file, leases, history, jobs: Some(jobs), writer: Some(writer) })
     }
 
@@ -78,6 +83,19 @@ impl Drop for EmbeddedMetaStore {
             let _ = writer.join();
         }
     }
+}
+
+fn start(
+    blocking: Blocking,
+    directory: &Path,
+    config: &Config,
+    clock: DynClock,
+) -> Result<Writer, OpenError> {
+    let file = Arc::new(MetaFile::open(blocking, directory, config.cache_bytes_max)?);
+    file.drop_leased()?;
+    let revision = file.revision().map_err(|error| file.unreadable(&error))?;
+    let history = Arc::new(History::new(revision, config.history_bytes_max));
+    Ok(Writer::new(file, Leases::new(clock), history, config.group_max.max(1)))
 }
 
 struct Sweep(mpsc::WeakSender<Job>);

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use cinclus_env::{Clock, ManualClock, PanicPolicy, TaskGroup};
+use cinclus_env::{Clock, Env, ManualClock, PanicPolicy, TaskGroup};
 use proptest::prelude::*;
 use redb::{Database, TableDefinition};
 
@@ -24,10 +24,14 @@ impl Embedded {
         Embedded { clock: ManualClock::default(), directory: tempfile::tempdir().unwrap() }
     }
 
-    fn try_open(&self) -> Result<EmbeddedMetaStore, OpenError> {
+    async fn try_open(&self) -> Result<EmbeddedMetaStore, OpenError> {
         let config = Config { history_bytes_max: 256 << 10, ..Config::default() };
-        let tasks = TaskGroup::new(PanicPolicy::Propagate);
-        EmbeddedMetaStore::open(self.directory.path(), &config, Arc::new(self.clock.clone()), &tasks)
+        let env = Env {
+            clock: Arc::new(self.clock.clone()),
+            tasks: TaskGroup::new(PanicPolicy::Propagate),
+            ..Env::os()
+        };
+        EmbeddedMetaStore::open(self.directory.path(), &config, &env).await
     }
 
     fn file(&self) -> std::path::PathBuf {
@@ -38,7 +42,7 @@ impl Embedded {
 #[async_trait]
 impl Harness for Embedded {
     async fn open(&mut self) -> DynMetaStore {
-        Arc::new(self.try_open().unwrap())
+        Arc::new(self.try_open().await.unwrap())
     }
 
     async fn advance(&self, span: Duration) {
@@ -61,28 +65,29 @@ conformance_tests!(Embedded::new());
 #[tokio::test]
 async fn a_second_opener_is_refused_with_the_name_of_the_file() {
     let embedded = Embedded::new();
-    let first = embedded.try_open().unwrap();
-    let second = embedded.try_open().map(drop).unwrap_err();
-    assert!(matches!(&second, OpenError::InUse { file } if *file == embedded.file()), "{second:?}");
-    assert!(second.to_string().contains(FILE_NAME), "{second}");
+    let first = embedded.try_open().await.unwrap();
+    let second = embedded.try_open().await.map(drop).unwrap_err();
+    assert!(matches!(&second, OpenError::InUse { file, .. } if *file == embedded.file()), "{second:?}");
+    let (text, me) = (second.to_string(), format!("process {}", std::process::id()));
+    assert!(text.contains(FILE_NAME) && text.contains(&me), "{text}");
     drop(first);
-    embedded.try_open().unwrap();
+    embedded.try_open().await.unwrap();
 }
 
 #[tokio::test]
 async fn a_newer_format_is_refused_by_name() {
     let embedded = Embedded::new();
-    drop(embedded.try_open().unwrap());
+    drop(embedded.try_open().await.unwrap());
     {
         let database = Database::open(embedded.file()).unwrap();
         let write = database.begin_write().unwrap();
         write.open_table(HEAD).unwrap().insert(HEAD_FORMAT, 7).unwrap();
         write.commit().unwrap();
     }
-    let refused = embedded.try_open().map(drop).unwrap_err();
+    let refused = embedded.try_open().await.map(drop).unwrap_err();
     assert!(matches!(refused, OpenError::NewerFormat { found: 7, known: 1, .. }), "{refused:?}");
     assert!(refused.to_string().contains("format 7"), "{refused}");
-    let again = embedded.try_open().map(drop).unwrap_err();
+    let again = embedded.try_open().await.map(drop).unwrap_err();
     assert_eq!(again.to_string(), refused.to_string(), "refusing changes nothing");
 }
 
@@ -90,7 +95,7 @@ async fn a_newer_format_is_refused_by_name() {
 async fn a_file_of_something_else_is_refused() {
     let embedded = Embedded::new();
     std::io::Write::write_all(&mut tempfile_at(&embedded), &[7; 100_000]).unwrap();
-    let refused = embedded.try_open().map(drop).unwrap_err();
+    let refused = embedded.try_open().await.map(drop).unwrap_err();
     assert!(matches!(refused, OpenError::Corrupt { .. }), "{refused:?}");
 
     let embedded = Embedded::new();
@@ -100,7 +105,7 @@ async fn a_file_of_something_else_is_refused() {
         write.open_table(TableDefinition::<u64, u64>::new("numbers")).unwrap().insert(1, 2).unwrap();
         write.commit().unwrap();
     }
-    let refused = embedded.try_open().map(drop).unwrap_err();
+    let refused = embedded.try_open().await.map(drop).unwrap_err();
     assert!(refused.to_string().contains("another program"), "{refused}");
 }
 
@@ -112,7 +117,7 @@ fn tempfile_at(embedded: &Embedded) -> std::fs::File {
 #[tokio::test]
 async fn keys_on_leases_are_gone_when_the_store_is_opened_again() {
     let embedded = Embedded::new();
-    let store = embedded.try_open().unwrap();
+    let store = embedded.try_open().await.unwrap();
     let lease = store.grant(Duration::from_secs(3600)).await.unwrap();
     let before =
         committed(&store, Txn::new().put_leased("a", "1", lease).put_leased("b", "1", lease).put("c", "1"))
@@ -120,23 +125,23 @@ async fn keys_on_leases_are_gone_when_the_store_is_opened_again() {
     let last = committed(&store, Txn::new().put("b", "2")).await;
     assert!(last > before);
     drop(store);
-    let store = embedded.try_open().unwrap();
+    let store = embedded.try_open().await.unwrap();
     let (revision, entries) = store.scan("").await.unwrap();
     let keys: Vec<_> = entries.iter().map(|entry| entry.key.as_str()).collect();
     assert_eq!((revision, keys), (last.next(), vec!["b", "c"]));
     drop(store);
-    let store = embedded.try_open().unwrap();
+    let store = embedded.try_open().await.unwrap();
     assert_eq!(store.scan("").await.unwrap().0, last.next(), "they are deleted once");
 }
 
 #[tokio::test]
 async fn changes_of_before_the_restart_are_compacted() {
     let embedded = Embedded::new();
-    let store = embedded.try_open().unwrap();
+    let store = embedded.try_open().await.unwrap();
     let first = committed(&store, Txn::new().put("a", "1")).await;
     let second = committed(&store, Txn::new().put("a", "2")).await;
     drop(store);
-    let store = embedded.try_open().unwrap();
+    let store = embedded.try_open().await.unwrap();
     let mut behind = store.watch("", first).await.unwrap();
     assert_eq!(behind.next().await, Err(WatchError::Compacted { oldest: second }));
     let mut watch = store.watch("", second).await.unwrap();
@@ -147,19 +152,20 @@ async fn changes_of_before_the_restart_are_compacted() {
 #[tokio::test]
 async fn transactions_that_wait_share_a_sync_and_are_judged_in_order() {
     let embedded = Embedded::new();
-    let store = embedded.try_open().unwrap();
+    let store = embedded.try_open().await.unwrap();
     // Enough to pile up behind the first sync; each on condition that the one before it was written.
     let mut waiting = Vec::new();
     for n in 0..500u32 {
         let txn = Txn::new().put(format!("k/{n:03}"), "1");
         let txn = if n == 0 { txn } else { txn.require(Condition::Exists(format!("k/{:03}", n - 1))) };
-        let mut commit = store.commit(txn);
-        assert!(futures::poll!(&mut commit).is_pending());
+        let mut commit = Box::pin(futures::future::maybe_done(store.commit(txn)));
+        let _ = futures::poll!(&mut commit);
         waiting.push(commit);
     }
     let mut revisions = Vec::new();
-    for commit in waiting {
-        revisions.extend(commit.await.unwrap().committed());
+    for mut commit in waiting {
+        commit.as_mut().await;
+        revisions.extend(commit.as_mut().take_output().unwrap().unwrap().committed());
     }
     assert_eq!(revisions, (1..=500).map(Revision).collect::<Vec<_>>());
     assert_eq!(texts(&store, "k/").await.len(), 500);
@@ -218,7 +224,7 @@ proptest! {
             let harness = Embedded::new();
             let tasks = TaskGroup::new(PanicPolicy::Propagate);
             let memory = MemoryMetaStore::new(&Config::default(), Arc::new(ManualClock::default()), &tasks);
-            let mut embedded = harness.try_open().unwrap();
+            let mut embedded = harness.try_open().await.unwrap();
             for step in steps {
                 match step {
                     Step::Commit(txn) => {
@@ -226,7 +232,7 @@ proptest! {
                     }
                     Step::Reopen => {
                         drop(embedded);
-                        embedded = harness.try_open().unwrap();
+                        embedded = harness.try_open().await.unwrap();
                     }
                 }
                 for prefix in ["", "a", "a/2", "b/", "é"] {

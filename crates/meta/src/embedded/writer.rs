@@ -69,6 +69,7 @@ impl Writer {
                 }
             }
         }
+        self.file.close();
     }
 
     /// Everything that waits and may share a sync with `first`; and the job that may not.
@@ -146,9 +147,9 @@ impl Writer {
         match committed {
             Ok(()) => self.publish(staged),
             Err(error) => {
-                // Invariant M2.
-                staged.answer_all(&MetaError::Unknown(error.to_string()));
+                // Invariant M2. The file is opened again first: whoever is told to read must find what is.
                 self.recover();
+                staged.answer_all(&MetaError::Unknown(error.to_string()));
             }
         }
     }
