@@ -1,1 +1,18 @@
-//! One segment: growing rows, deletes, chunk files, vector search, filters
+//! One segment: rows in memory, chunk files, vector search, filters.
+//!
+//! | folder | what |
+//! | --- | --- |
+//! | [`growing`] | [`Segment`]: rows in blocks, their ticks and deletes, the index of primary keys |
+//! | [`search`](mod@search) | search and query over a set of segments at a tick |
+//! | [`files`] | chunks, tail files and delete files in object storage |
+//!
+//! The crate knows no logs (A4): whoever feeds it says which rows have which effective tick.
+
+mod error;
+pub mod files;
+pub mod growing;
+pub mod search;
+
+pub use error::SegmentError;
+pub use growing::{RowRun, RowTicks, Segment};
+pub use search::{newest, query, search};

@@ -1,0 +1,1 @@
+//! Chunks, tail files and delete files in object storage.

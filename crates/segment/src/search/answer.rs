@@ -1,0 +1,96 @@
+//! Queries: rows by filter or by key.
+
+use std::collections::BinaryHeap;
+
+use cinclus_rpc::{QueryAnswer, QueryPlan};
+use cinclus_types::{Key, Keys, Tick};
+
+use super::members::Members;
+use super::pick::pick;
+use super::top::Place;
+use crate::SegmentError;
+use crate::growing::KeyRef;
+
+/// A row that matches. Orders by key.
+type Found = (Key, Tick, Place);
+
+/// The answer to a query over these segments.
+pub(super) fn answer(members: &Members<'_>, plan: &QueryPlan) -> Result<QueryAnswer, SegmentError> {
+    let at = members.at();
+    let key_field = members.iter().next().map(|(_, member)| member.segment.key_field());
+    let keys = match (&plan.filter, key_field) {
+        (Some(filter), Some(field)) => filter.primary_keys(field),
+        (Some(_) | None, None) | (None, Some(_)) => None,
+    };
+    if plan.count_only {
+        let count = match &keys {
+            Some(keys) => count_keys(members, keys),
+            None => count(members, plan)?,
+        };
+        return Ok(QueryAnswer { at, count, ..QueryAnswer::default() });
+    }
+    let found = match &keys {
+        Some(keys) => by_keys(members, keys, plan.limit),
+        None => by_filter(members, plan)?,
+    };
+    let places: Vec<Place> = found.iter().map(|(_, _, place)| *place).collect();
+    let rows = members.fetch(&places, &plan.output)?;
+    let (keys, ticks) = found.into_iter().map(|(key, tick, _)| (key, tick)).unzip();
+    Ok(QueryAnswer { at, count: 0, keys, ticks, rows })
+}
+
+/// Every visible row that matches counts, also an older one of the same key.
+fn count(members: &Members<'_>, plan: &QueryPlan) -> Result<u64, SegmentError> {
+    let mut count = 0;
+    for (_, member) in members.iter() {
+        for block in member.view.blocks() {
+            count += pick(block, &member.schema, plan.filter.as_deref(), members.at())?.picked().len() as u64;
+        }
+    }
+    Ok(count)
+}
+
+fn count_keys(members: &Members<'_>, keys: &Keys) -> u64 {
+    let rows = |row| members.iter().map(move |(_, m)| m.segment.count_of(KeyRef::nth(keys, row), members.at()));
+    (0..keys.len()).flat_map(rows).sum()
+}
+
+/// `keys` ascend.
+fn by_keys(members: &Members<'_>, keys: &Keys, limit: Option<usize>) -> Vec<Found> {
+    let newest = |row| {
+        let key = KeyRef::nth(keys, row);
+        members.newest(key).map(|(tick, place)| (key.to_key(), tick, place))
+    };
+    (0..keys.len()).filter_map(newest).take(limit.unwrap_or(usize::MAX)).collect()
+}
+
+fn by_filter(members: &Members<'_>, plan: &QueryPlan) -> Result<Vec<Found>, SegmentError> {
+    let limit = plan.limit.unwrap_or(usize::MAX);
+    if limit == 0 {
+        return Ok(Vec::new());
+    }
+    // The greatest key on top.
+    let mut least: BinaryHeap<Found> = BinaryHeap::new();
+    for (number, member) in members.iter() {
+        let key_field = member.segment.key_field();
+        for block in member.view.blocks() {
+            let picked = pick(block, &member.schema, plan.filter.as_deref(), members.at())?;
+            let picked = picked.picked();
+            for row in (0..picked.len()).map(|at| picked.row(at)) {
+                let Some(key) = block.key(key_field, row) else { continue };
+                let full = least.len() >= limit;
+                if full && least.peek().is_some_and(|(greatest, ..)| KeyRef::of(greatest) < key) {
+                    continue;
+                }
+                let (tick, place) = (block.ticks().get(row), Place { member: number, row: block.first() + row as u32 });
+                if members.is_newest(place, tick, key) {
+                    least.push((key.to_key(), tick, place));
+                    if full {
+                        least.pop();
+                    }
+                }
+            }
+        }
+    }
+    Ok(least.into_sorted_vec())
+}

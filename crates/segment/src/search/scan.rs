@@ -1,0 +1,163 @@
+//! One pass over the vectors.
+
+use cinclus_rpc::SearchPlan;
+use cinclus_types::{ColumnData, FieldId, Metric};
+
+use super::bounds::Bounds;
+use super::groups::GroupKey;
+use super::kernel::{self, Measure, Picked};
+use super::members::{Member, Members};
+use super::pick::pick;
+use super::top::{Candidate, Collector, Place};
+use crate::SegmentError;
+use crate::growing::{Block, filled};
+
+/// Rows that are measured together: their vectors stay in the cache of a core for all queries.
+const STRIP_BYTES: usize = 128 << 10;
+/// Queries whose scores are kept together.
+const QUERIES: usize = 64;
+
+/// A search that is being done.
+pub(super) struct Scan<'a> {
+    members: &'a Members<'a>,
+    plan: &'a SearchPlan,
+    bounds: Bounds,
+    /// For COSINE the norm of each query, else empty.
+    norms: Vec<f32>,
+}
+
+/// A block, whose it is, and the vectors of the searched field.
+struct Part<'a> {
+    member: u32,
+    key_field: FieldId,
+    block: &'a Block,
+    vectors: &'a [f32],
+    groups: Option<std::borrow::Cow<'a, cinclus_types::Column>>,
+}
+
+impl<'a> Scan<'a> {
+    pub(super) fn new(members: &'a Members<'a>, plan: &'a SearchPlan) -> Scan<'a> {
+        let norms = match plan.metric {
+            Metric::Cosine => kernel::norms(&plan.queries, plan.dim).into_vec(),
+            Metric::L2 | Metric::Ip => Vec::new(),
+        };
+        Scan { members, plan, bounds: Bounds::of(plan), norms }
+    }
+
+    /// Shows every row that can be answered to the collector of each query.
+    pub(super) fn run(&self, collectors: &mut [impl Collector]) -> Result<(), SegmentError> {
+        let mut scores = Vec::new();
+        for (number, member) in self.members.iter() {
+            for block in member.view.blocks() {
+                if let Some((part, picked)) = self.part(number, member, block)? {
+                    self.block(&part, picked.picked(), collectors, &mut scores)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn part<'b>(
+        &self,
+        number: u32,
+        member: &'b Member<'_>,
+        block: &'b Block,
+    ) -> Result<Option<(Part<'b>, super::pick::Pick)>, SegmentError> {
+        let field = self.plan.field;
+        // Rows that are older than the field have no vector.
+        let Some(column) = block.column(field) else { return Ok(None) };
+        let ColumnData::FloatVector { dim, data } = &column.data else {
+            return Err(SegmentError::NotAVector(field));
+        };
+        if *dim != self.plan.dim {
+            return Err(SegmentError::WrongDimension { field, expected: *dim, found: self.plan.dim });
+        }
+        let mut picked = pick(block, &member.schema, self.plan.filter.as_deref(), self.members.at())?;
+        if column.valid.is_some() {
+            picked = picked.filtered(|row| column.is_valid(row));
+        }
+        let groups = match self.plan.group_by {
+            Some(field) => Some(filled(block, field, &member.schema)?),
+            None => None,
+        };
+        let key_field = member.segment.key_field();
+        Ok(Some((Part { member: number, key_field, block, vectors: data, groups }, picked)))
+    }
+
+    fn block(
+        &self,
+        part: &Part<'_>,
+        picked: Picked<'_>,
+        collectors: &mut [impl Collector],
+        scores: &mut Vec<f32>,
+    ) -> Result<(), SegmentError> {
+        let dim = self.plan.dim;
+        // Whole tiles of four rows.
+        let strip = (STRIP_BYTES / (dim * 4)).next_multiple_of(4);
+        let measure = match self.plan.metric {
+            Metric::L2 => Measure::Squares,
+            Metric::Ip | Metric::Cosine => Measure::Dot,
+        };
+        let mut from = 0;
+        while from < picked.len() {
+            let count = strip.min(picked.len() - from);
+            let rows = match picked {
+                Picked::Run(first, _) => Picked::Run(first + from, count),
+                Picked::Rows(rows) => Picked::Rows(&rows[from..from + count]),
+            };
+            let groups = self.plan.queries.chunks(QUERIES * dim).zip(collectors.chunks_mut(QUERIES));
+            for (number, (queries, collectors)) in groups.enumerate() {
+                scores.resize(collectors.len() * count, 0.0);
+                kernel::measure(measure, dim, queries, part.vectors, rows, scores);
+                for (at, (line, collector)) in scores.chunks_exact_mut(count).zip(collectors).enumerate() {
+                    self.finish_scores(part, rows, number * QUERIES + at, line);
+                    self.offer(part, rows, line, collector)?;
+                }
+            }
+            from += count;
+        }
+        Ok(())
+    }
+
+    /// Makes cosines of inner products. What has no direction is at a right angle to everything.
+    fn finish_scores(&self, part: &Part<'_>, rows: Picked<'_>, query: usize, scores: &mut [f32]) {
+        let Some(&norm) = self.norms.get(query) else { return };
+        let norms = part.block.norms(self.plan.field).unwrap_or_default();
+        for (at, score) in scores.iter_mut().enumerate() {
+            let product = norm * norms[rows.row(at)];
+            *score = if product > 0.0 { *score / product } else { 0.0 };
+        }
+    }
+
+    fn offer(
+        &self,
+        part: &Part<'_>,
+        rows: Picked<'_>,
+        scores: &[f32],
+        collector: &mut impl Collector,
+    ) -> Result<(), SegmentError> {
+        let mut limit = collector.limit();
+        for (at, &score) in scores.iter().enumerate() {
+            let rank = self.bounds.rank(score);
+            if rank > limit || !self.bounds.admit(score) {
+                continue;
+            }
+            let row = rows.row(at);
+            let group = match &part.groups {
+                Some(column) => GroupKey::of(column, row)?,
+                None => GroupKey::Null,
+            };
+            if !collector.wants(rank, &group) {
+                continue;
+            }
+            let Some(key) = part.block.key(part.key_field, row) else { continue };
+            let place = Place { member: part.member, row: part.block.first() + row as u32 };
+            let tick = part.block.ticks().get(row);
+            if self.members.is_newest(place, tick, key) {
+                collector.push(Candidate { rank, key: key.to_key(), tick, place }, group);
+                limit = collector.limit();
+            }
+        }
+        Ok(())
+    }
+}
