@@ -2,6 +2,8 @@
 //!
 //! Only the message codec, [`crate::convert`], and the crates at the edges (`rpc`, `proxy`) use these (A2).
 
+mod float_array;
+
 /// Status, request heads, enumerations.
 #[allow(missing_docs, clippy::all, clippy::too_many_lines, reason = "generated code")]
 pub mod common {
@@ -11,6 +13,8 @@ pub mod common {
 /// Schemas, columns of rows, search results.
 #[allow(missing_docs, clippy::all, clippy::too_many_lines, reason = "generated code")]
 pub mod schema {
+    pub use super::float_array::FloatArray;
+
     include!(concat!(env!("OUT_DIR"), "/milvus.proto.schema.rs"));
 }
 

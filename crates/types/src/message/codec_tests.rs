@@ -189,14 +189,9 @@ proptest! {
         (txn, own, key) in (any::<Option<i64>>(), any::<bool>(), prop::option::of("[ -~]{0,12}")),
     ) {
         let kind = header.kind();
-        let closed = match &header {
-            Header::ManualFlush { segments, .. }
-            | Header::AlterCollection { segments, .. }
-            | Header::TruncateCollection { segments, .. } => Some(segments.clone()),
-            _ => None,
-        };
-        let placement = match closed {
-            Some(segments) => Placement::Closes(segments),
+        let mut closed = header.clone();
+        let placement = match closed.closed_segments_mut() {
+            Some(segments) => Placement::Closes(std::mem::take(segments)),
             None if kind == Kind::Insert => Placement::Into(SegmentId(5)),
             None => Placement::Nowhere,
         };
