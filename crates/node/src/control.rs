@@ -38,9 +38,13 @@ pub struct PersistedRound {
     /// Everything up to here is in files.
     pub tick: Tick,
     /// Rows in chunks, of each growing segment.
-    pub rows: Vec<(VChannel, SegmentId, usize)>,
-    /// Dropped VChannels and segments that left the catalog with this round.
-    pub forgotten: Vec<VChannel>,
+    pub rows: Vec<(VChannel, SegmentId, u32)>,
+    /// VChannels that left the catalog with this round.
+    pub dropped_vchannels: Vec<VChannel>,
+    /// Segments that left the catalog with this round.
+    pub dropped_segments: Vec<(VChannel, SegmentId)>,
+    /// Told when the round is noted: those who asked for it.
+    pub waiting: Vec<oneshot::Sender<()>>,
     /// Whether it was committed; if not, the next round does it again.
     pub committed: bool,
 }

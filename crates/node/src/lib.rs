@@ -10,6 +10,7 @@ pub mod persist;
 pub mod position;
 pub mod pump;
 pub mod restore;
+mod round;
 
 pub use config::NodeConfig;
 pub use host::{Node, NodeParts};

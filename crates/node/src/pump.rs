@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cinclus_query::{ApplyError, Delegator};
-use cinclus_types::message::{CreateCollectionBody, DeleteBody, Header, InsertBody, Message};
+use cinclus_types::message::body::{CreateCollectionBody, DeleteBody, InsertBody};
+use cinclus_types::message::{Header, Message};
 use cinclus_types::{CollectionId, SegmentId, Tick, VChannel};
 use cinclus_wal::{Delivery, Feed};
 use tokio::sync::mpsc;
@@ -49,7 +50,7 @@ impl Pump {
                     }
                 },
             }
-            self.persister.start_if_due(&self.channel, &self.feed);
+            self.persister.start_if_due(&self.channel, &mut self.feed);
         }
     }
 
@@ -159,26 +160,21 @@ impl Pump {
                 }
                 drop(done);
             }
-            Control::Persisted(round) => self.persisted(&round),
+            Control::Persisted(round) => self.persisted(round),
             Control::Persist(done) => self.persister.force(done),
         }
     }
 
-    fn persisted(&mut self, round: &PersistedRound) {
+    fn persisted(&mut self, round: PersistedRound) {
+        if round.committed {
+            for shard in self.channel.shards.all() {
+                let rows = round.rows.iter().filter(|(vchannel, ..)| vchannel == shard.vchannel());
+                let rows: Vec<(SegmentId, u32)> = rows.map(|(_, segment, rows)| (*segment, *rows)).collect();
+                shard.persisted(&rows, round.tick);
+            }
+            self.loader.wake();
+        }
         self.persister.ended(round);
-        if !round.committed {
-            return;
-        }
-        for shard in self.channel.shards.all() {
-            let rows: Vec<(SegmentId, usize)> = round
-                .rows
-                .iter()
-                .filter(|(vchannel, ..)| vchannel == shard.vchannel())
-                .map(|(_, segment, rows)| (*segment, *rows))
-                .collect();
-            shard.persisted(&rows, round.tick);
-        }
-        self.loader.wake();
     }
 }
 
@@ -188,7 +184,11 @@ fn insert(shard: &Delegator, message: &Message, tick: Tick) {
         return;
     };
     match InsertBody::decode(message.payload(), &shard.schema()) {
-        Ok(rows) => shard.insert(*segment, *partition, rows, tick),
+        Ok(rows) => {
+            if let Err(error) = shard.insert(*segment, *partition, rows, tick) {
+                tracing::error!(id = %message.id(), %error, "an insert in the log does not fit its segment");
+            }
+        }
         Err(error) => tracing::error!(id = %message.id(), %error, "an unreadable insert in the log"),
     }
 }

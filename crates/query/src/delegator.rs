@@ -1,12 +1,13 @@
 //! The write side: what the pump applies to a shard, in the order of the log.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use cinclus_catalog::{CollectionEntry, Collections, Segments};
 use cinclus_env::Env;
 use cinclus_rpc::ShardStatistics;
-use cinclus_segment::Segment;
+use cinclus_segment::{Segment, SegmentError};
 use cinclus_types::{
     CollectionId, CollectionSchema, Keys, PartitionId, Rows, SegmentEntry, SegmentId, SegmentState, Tick,
     VChannel,
@@ -42,6 +43,8 @@ pub struct Delegator {
     pub(crate) view: ArcSwap<ShardView>,
     schema: ArcSwap<CollectionSchema>,
     deletes: Mutex<DeleteBuffer>,
+    /// Segments of these are gone even if the catalog has not forgotten them yet.
+    dropped_partitions: Mutex<BTreeSet<PartitionId>>,
 }
 
 impl Delegator {
@@ -60,6 +63,7 @@ impl Delegator {
             view: ArcSwap::default(),
             schema: ArcSwap::new(schema),
             deletes: Mutex::default(),
+            dropped_partitions: Mutex::default(),
         }
     }
 
@@ -93,20 +97,29 @@ impl Delegator {
     }
 
     /// Adds rows to a growing segment, which begins with its first rows.
-    pub fn insert(&self, segment: SegmentId, partition: PartitionId, rows: Rows, tick: Tick) {
+    ///
+    /// # Errors
+    /// If the rows do not fit the segment's schema: none of them is added.
+    pub fn insert(
+        &self,
+        segment: SegmentId,
+        partition: PartitionId,
+        rows: Rows,
+        tick: Tick,
+    ) -> Result<(), SegmentError> {
         let known = self.view.load().growing.get(&segment).map(|growing| growing.segment.clone());
         let target = known.unwrap_or_else(|| {
             let created = Arc::new(Segment::new(segment, self.collection, partition, self.schema()));
-            self.adopt(created.clone(), partition, 0);
+            self.adopt(created.clone());
             created
         });
-        target.insert(rows, tick);
+        target.insert(rows, tick)
     }
 
-    /// Takes in a growing segment that was read back from its chunks: all its rows are persisted.
-    pub fn adopt(&self, segment: Arc<Segment>, partition: PartitionId, persisted_rows: usize) {
-        let id = segment.id();
-        let growing = GrowingSegment { segment, partition, sealed: false, persisted_rows };
+    /// Takes in a growing segment: a new one, or one that was read back from its chunks.
+    pub fn adopt(&self, segment: Arc<Segment>) {
+        let (id, partition) = (segment.id(), segment.partition());
+        let growing = GrowingSegment { segment, partition, sealed: false };
         self.change(|view| {
             view.growing.insert(id, growing);
         });
@@ -143,6 +156,7 @@ impl Delegator {
     /// Lets go of all segments of a partition; answers those that were sealed.
     pub fn drop_partition(&self, partition: PartitionId) -> Vec<SegmentId> {
         let mut dropped = Vec::new();
+        self.dropped_partitions.lock().insert(partition);
         self.change(|view| {
             view.growing.retain(|_, growing| growing.partition != partition);
             dropped = view.sealed_of(&[partition]);
@@ -153,16 +167,16 @@ impl Delegator {
 
     /// Notes how many rows of growing segments are in chunks, and up to which tick all rows and deletes of
     /// the shard are in files. Sealed segments without readers leave memory.
-    pub fn persisted(&self, rows: &[(SegmentId, usize)], tick: Tick) {
+    pub fn persisted(&self, rows: &[(SegmentId, u32)], tick: Tick) {
         let loaded = self.entry().is_some_and(|entry| entry.is_loaded());
         self.change(|view| {
             for (id, count) in rows {
-                if let Some(growing) = view.growing.get_mut(id) {
-                    growing.persisted_rows = *count;
+                if let Some(growing) = view.growing.get(id) {
+                    growing.segment.set_persisted(*count);
                 }
             }
             if !loaded {
-                view.growing.retain(|_, g| !g.sealed || g.persisted_rows < g.segment.rows());
+                view.growing.retain(|_, g| !g.sealed || g.segment.persisted() < g.segment.rows());
             }
         });
         self.deletes.lock().trim(tick);
@@ -192,6 +206,9 @@ impl Delegator {
     /// # Errors
     /// If the worker did not take the deletes: nothing has changed.
     pub async fn hand_over(&self, entry: Arc<SegmentEntry>, applied: Tick) -> Result<(), ApplyError> {
+        if self.dropped_partitions.lock().contains(&entry.partition) {
+            return Ok(());
+        }
         let worker = self.parts.workers.of(entry.id);
         for (tick, keys) in self.deletes_after(applied) {
             worker.delete(&[entry.id], keys, tick).await?;
@@ -226,6 +243,7 @@ impl Delegator {
             segment.state == SegmentState::Sealed
                 && entry.is_partition_loaded(segment.partition)
                 && !view.sealed.contains_key(&segment.id)
+                && !self.dropped_partitions.lock().contains(&segment.partition)
         };
         known.segments.values().filter(wanted).cloned().collect()
     }
@@ -249,7 +267,7 @@ impl Delegator {
         let mut statistics = ShardStatistics { serving: self.is_serving(), ..Default::default() };
         let mut add = |partition, rows: u64| *statistics.rows.entry(partition).or_default() += rows;
         for growing in view.growing.values() {
-            add(growing.partition, growing.segment.rows() as u64);
+            add(growing.partition, growing.segment.rows().into());
         }
         for segment in self.parts.segments.view(&self.vchannel).segments.values() {
             if segment.state != SegmentState::Dropped && !view.growing.contains_key(&segment.id) {

@@ -15,8 +15,6 @@ pub struct GrowingSegment {
     pub partition: PartitionId,
     /// Whether it takes no more rows.
     pub sealed: bool,
-    /// How many of its rows are in chunks.
-    pub persisted_rows: usize,
 }
 
 /// The segments of a shard: each row is in exactly one of them (W8, Q1).

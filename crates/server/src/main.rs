@@ -1,2 +1,21 @@
-//! The cinclus binary.
-fn main() {}
+//! Cinclus: a streaming service for vector data. One binary, every role.
+
+mod assemble;
+mod cli;
+mod config;
+mod listen;
+mod shutdown;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    match cli::Cli::parse().run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            cli::complain(&format!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}

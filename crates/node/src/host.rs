@@ -1,0 +1,301 @@
+//! Hosts the logs of this node.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use cinclus_catalog::{Collections, Segments};
+use cinclus_env::{DynTickSource, Env};
+use cinclus_log_storage::DynLogStorage;
+use cinclus_query::{Delegator, DelegatorParts, Tsafe, Workers};
+use cinclus_rpc::{
+    AppendError, Appended, ChannelStatus, NodeApi, NodeError, QueryAnswer, ReadError, SearchAnswer,
+    ShardQuery, ShardRead, ShardSearch, ShardStatistics,
+};
+use cinclus_types::message::Draft;
+use cinclus_types::{PChannel, Term, VChannel};
+use cinclus_wal::{BufferBudget, OpenError, WalParts};
+use futures::future::join_all;
+use object_store::ObjectStore;
+use parking_lot::Mutex;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::NodeConfig;
+use crate::channel::{Channel, Shards};
+use crate::control::Control;
+use crate::loader::{Loader, LoaderSignal};
+use crate::persist::Persister;
+use crate::position::OwnPosition;
+use crate::pump::Pump;
+use crate::restore::restore;
+
+/// Messages that may wait for a pump.
+const CONTROL_QUEUE: usize = 64;
+/// How long closing a log waits for its tasks.
+const CLOSE_BOUND: Duration = Duration::from_secs(5);
+
+/// What a node works with.
+#[derive(Clone)]
+pub struct NodeParts {
+    /// The logs' records.
+    pub storage: DynLogStorage,
+    /// Segment files.
+    pub objects: Arc<dyn ObjectStore>,
+    /// What is known of collections.
+    pub collections: Collections,
+    /// What is known of segments, and checkpoints.
+    pub segments: Segments,
+    /// The TSO.
+    pub ticks: DynTickSource,
+    /// The query nodes.
+    pub workers: Arc<dyn Workers>,
+    /// The memory of all write-ahead buffers together.
+    pub buffer: BufferBudget,
+    /// This machine.
+    pub env: Env,
+}
+
+impl NodeParts {
+    /// The parts of a delegator in a log.
+    pub(crate) fn delegator(&self, channel: &Channel) -> DelegatorParts {
+        DelegatorParts {
+            collections: self.collections.clone(),
+            segments: self.segments.clone(),
+            workers: self.workers.clone(),
+            position: Arc::new(OwnPosition(channel.wal.clone())),
+            tsafe: channel.tsafe.clone(),
+            env: self.env.clone(),
+        }
+    }
+}
+
+/// A log of this node.
+#[derive(Clone)]
+struct Hosted {
+    channel: Channel,
+    control: mpsc::Sender<Control>,
+}
+
+/// A streaming node.
+pub struct Node {
+    parts: NodeParts,
+    config: NodeConfig,
+    hosted: Mutex<BTreeMap<PChannel, Hosted>>,
+    /// The greatest term that was asked for, of each log.
+    terms: Mutex<BTreeMap<PChannel, Term>>,
+    /// What is wrong with logs that could not be opened.
+    broken: Mutex<BTreeMap<PChannel, String>>,
+    /// One opening or closing of a log at a time.
+    turns: Mutex<BTreeMap<PChannel, Arc<tokio::sync::Mutex<()>>>>,
+}
+
+impl Node {
+    /// A node without logs.
+    #[must_use]
+    pub fn new(parts: NodeParts, config: NodeConfig) -> Arc<Node> {
+        Arc::new(Node {
+            parts,
+            config,
+            hosted: Mutex::default(),
+            terms: Mutex::default(),
+            broken: Mutex::default(),
+            turns: Mutex::default(),
+        })
+    }
+
+    /// Closes every log.
+    pub async fn close(&self) {
+        let hosted: Vec<Hosted> = std::mem::take(&mut *self.hosted.lock()).into_values().collect();
+        join_all(hosted.into_iter().map(|hosted| self.shut(hosted))).await;
+    }
+
+    /// Persists everything that a log has applied, now.
+    ///
+    /// # Errors
+    /// If the log is not served here.
+    pub async fn persist(&self, channel: &PChannel) -> Result<(), NodeError> {
+        let gone = || NodeError::Unavailable(format!("{channel} is not served here"));
+        let control = self.hosted.lock().get(channel).map(|hosted| hosted.control.clone()).ok_or_else(gone)?;
+        let (done, finished) = oneshot::channel();
+        control.send(Control::Persist(done)).await.map_err(|_| gone())?;
+        let _ = finished.await;
+        Ok(())
+    }
+
+    async fn open(&self, channel: &PChannel, term: Term) -> Result<(), NodeError> {
+        if let Some(hosted) = self.replaced(channel, term)? {
+            self.shut(hosted).await;
+        }
+        let parts = WalParts {
+            storage: self.parts.storage.clone(),
+            segments: self.parts.segments.clone(),
+            ticks: self.parts.ticks.clone(),
+            buffer: self.parts.buffer.clone(),
+            env: self.parts.env.clone(),
+        };
+        let opened = cinclus_wal::open(parts, self.config.wal.clone(), channel.clone(), term).await;
+        let (wal, feed) = opened.map_err(|error| open_failed(channel, error))?;
+        let hosted_channel = Channel {
+            channel: channel.clone(),
+            term,
+            wal,
+            tsafe: Tsafe::default(),
+            shards: Shards::default(),
+            tasks: self.parts.env.tasks.child(),
+        };
+        restore(&self.parts, &hosted_channel, &feed).await?;
+        let hosted = self.start(hosted_channel, feed);
+        if let Err(error) = hosted.channel.wal.ready().await {
+            self.shut(hosted).await;
+            return Err(match error {
+                AppendError::Corrupt(reason) => NodeError::Corrupt { channel: channel.clone(), reason },
+                error => NodeError::Unavailable(error.to_string()),
+            });
+        }
+        self.hosted.lock().insert(channel.clone(), hosted);
+        self.broken.lock().remove(channel);
+        Ok(())
+    }
+
+    /// The open log that a newer term replaces.
+    fn replaced(&self, channel: &PChannel, term: Term) -> Result<Option<Hosted>, NodeError> {
+        let mut terms = self.terms.lock();
+        let known = terms.entry(channel.clone()).or_insert(term);
+        if *known > term {
+            return Err(NodeError::OldTerm { channel: channel.clone(), given: term, known: *known });
+        }
+        *known = term;
+        Ok(self.hosted.lock().remove(channel))
+    }
+
+    fn start(&self, channel: Channel, feed: cinclus_wal::Feed) -> Hosted {
+        let (control, receiver) = mpsc::channel(CONTROL_QUEUE);
+        let signal = LoaderSignal::default();
+        let pump = Pump {
+            channel: channel.clone(),
+            parts: self.parts.clone(),
+            feed,
+            control: receiver,
+            persister: Persister::new(self.parts.clone(), self.config.clone(), control.clone()),
+            loader: signal.clone(),
+        };
+        let loader =
+            Loader { channel: channel.clone(), parts: self.parts.clone(), signal, control: control.clone() };
+        channel.tasks.spawn("pump", pump.run());
+        channel.tasks.spawn("loader", loader.run());
+        Hosted { channel, control }
+    }
+
+    async fn shut(&self, hosted: Hosted) {
+        let channel = hosted.channel;
+        channel.wal.close().await;
+        if channel.tasks.join(&*self.parts.env.clock, CLOSE_BOUND).await.is_err() {
+            tracing::warn!(channel = %channel.channel, "tasks of a closed log did not end in time");
+        }
+        for delegator in channel.shards.all() {
+            for segment in delegator.view().sealed.keys() {
+                self.parts.workers.of(*segment).release(*segment).await;
+            }
+        }
+    }
+
+    fn channel(&self, channel: &PChannel) -> Option<Channel> {
+        self.hosted.lock().get(channel).map(|hosted| hosted.channel.clone())
+    }
+
+    /// The delegator of a shard. One whose creation was acknowledged, but has not come through the pump yet,
+    /// is waited for.
+    async fn delegator(&self, vchannel: &VChannel, patience: Duration) -> Result<Arc<Delegator>, ReadError> {
+        let channel = vchannel.pchannel();
+        let Some(hosted) = self.channel(&channel) else {
+            let broken = self.broken.lock().get(&channel).cloned();
+            return Err(broken.map_or_else(|| ReadError::NotServed(vchannel.clone()), ReadError::Corrupt));
+        };
+        if let Some(delegator) = hosted.shards.get(vchannel) {
+            return Ok(delegator);
+        }
+        let frontier = hosted.wal.frontier();
+        hosted.tsafe.wait(&*self.parts.env.clock, frontier, patience).await?;
+        hosted.shards.get(vchannel).ok_or_else(|| ReadError::NotServed(vchannel.clone()))
+    }
+
+    async fn delegator_of(&self, read: &ShardRead) -> Result<Arc<Delegator>, ReadError> {
+        self.delegator(&read.vchannel, read.patience).await
+    }
+
+    fn turn(&self, channel: &PChannel) -> Arc<tokio::sync::Mutex<()>> {
+        self.turns.lock().entry(channel.clone()).or_default().clone()
+    }
+}
+
+fn open_failed(channel: &PChannel, error: OpenError) -> NodeError {
+    match error {
+        OpenError::Corrupt(reason) => NodeError::Corrupt { channel: channel.clone(), reason },
+        error => NodeError::Unavailable(error.to_string()),
+    }
+}
+
+#[async_trait]
+impl NodeApi for Node {
+    async fn open_channel(&self, channel: &PChannel, term: Term) -> Result<(), NodeError> {
+        let turn = self.turn(channel);
+        let _turn = turn.lock().await;
+        if self.channel(channel).is_some_and(|hosted| hosted.term == term) {
+            return Ok(());
+        }
+        let opened = self.open(channel, term).await;
+        if let Err(NodeError::Corrupt { reason, .. }) = &opened {
+            self.broken.lock().insert(channel.clone(), reason.clone());
+        }
+        opened
+    }
+
+    async fn close_channel(&self, channel: &PChannel, term: Term) -> Result<(), NodeError> {
+        let turn = self.turn(channel);
+        let _turn = turn.lock().await;
+        if let Some(hosted) = self.replaced(channel, term)? {
+            self.shut(hosted).await;
+        }
+        Ok(())
+    }
+
+    async fn append(
+        &self,
+        channel: &PChannel,
+        term: Term,
+        batch: Vec<Draft>,
+    ) -> Result<Appended, AppendError> {
+        match self.channel(channel) {
+            Some(hosted) if hosted.term == term => hosted.wal.append(batch).await,
+            Some(_) => Err(AppendError::NotOwner),
+            None => {
+                let broken = self.broken.lock().get(channel).cloned();
+                Err(broken.map_or(AppendError::NotOwner, AppendError::Corrupt))
+            }
+        }
+    }
+
+    async fn search(&self, search: ShardSearch) -> Result<SearchAnswer, ReadError> {
+        self.delegator_of(&search.read).await?.search(search).await
+    }
+
+    async fn query(&self, query: ShardQuery) -> Result<QueryAnswer, ReadError> {
+        self.delegator_of(&query.read).await?.query(query).await
+    }
+
+    async fn statistics(&self, vchannel: &VChannel) -> Result<ShardStatistics, ReadError> {
+        Ok(self.delegator(vchannel, CLOSE_BOUND).await?.statistics())
+    }
+
+    async fn status(&self) -> Vec<ChannelStatus> {
+        let hosted = self.hosted.lock();
+        let status = |hosted: &Hosted| ChannelStatus {
+            channel: hosted.channel.channel.clone(),
+            term: hosted.channel.term,
+            frontier: hosted.channel.wal.frontier(),
+            tsafe: hosted.channel.tsafe.get(),
+        };
+        hosted.values().map(status).collect()
+    }
+}

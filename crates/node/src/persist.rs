@@ -1,0 +1,186 @@
+//! Persisting: what the pump has applied goes to object storage, then the catalog and the checkpoint say
+//! so in one transaction, then the log is truncated.
+//!
+//! A round takes everything up to the pump's position: every growing segment's rows that no chunk holds,
+//! and every delete that no delete file holds. So after a round the log is replayed from its position,
+//! whatever single VChannels do. Small runs of rows share one tail file. One round is under way at a time;
+//! the pump goes on meanwhile.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use cinclus_types::message::Header;
+use cinclus_types::{SegmentId, VChannel};
+use cinclus_wal::{Delivery, DeliveryKind, Feed};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::NodeConfig;
+use crate::channel::Channel;
+use crate::control::{Control, PersistedRound};
+use crate::host::NodeParts;
+use crate::round::{Round, ShardRound};
+
+const FAILED_ROUND_PAUSE: Duration = Duration::from_secs(1);
+
+/// Decides when a round begins, and collects what it is about.
+pub struct Persister {
+    parts: NodeParts,
+    config: NodeConfig,
+    control: mpsc::Sender<Control>,
+    log_bytes: u64,
+    dirty_since: Option<Duration>,
+    retry_at: Option<Duration>,
+    seals: bool,
+    running: bool,
+    waiting: Vec<oneshot::Sender<()>>,
+    dropped_vchannels: Vec<VChannel>,
+    dropped_segments: Vec<(VChannel, SegmentId)>,
+}
+
+impl Persister {
+    pub(crate) fn new(parts: NodeParts, config: NodeConfig, control: mpsc::Sender<Control>) -> Persister {
+        Persister {
+            parts,
+            config,
+            control,
+            log_bytes: 0,
+            dirty_since: None,
+            retry_at: None,
+            seals: false,
+            running: false,
+            waiting: Vec::new(),
+            dropped_vchannels: Vec::new(),
+            dropped_segments: Vec::new(),
+        }
+    }
+
+    /// Notes what was applied.
+    pub fn note(&mut self, delivery: &Delivery) {
+        self.log_bytes += delivery.log_bytes;
+        if delivery.kind == DeliveryKind::TimeTick {
+            return;
+        }
+        self.dirty_since.get_or_insert_with(|| self.parts.env.clock.monotonic());
+        self.seals |= delivery.messages.iter().any(|message| seals(message.header()));
+    }
+
+    /// A VChannel is gone: its entries leave the catalog with the next round.
+    pub fn drop_vchannel(&mut self, vchannel: VChannel) {
+        self.dropped_vchannels.push(vchannel);
+    }
+
+    /// Segments are gone: their entries leave the catalog with the next round.
+    pub fn drop_segments(&mut self, vchannel: &VChannel, segments: &[SegmentId]) {
+        self.dropped_segments.extend(segments.iter().map(|segment| (vchannel.clone(), *segment)));
+    }
+
+    /// Asks for a round; `done` is dropped when it has ended.
+    pub fn force(&mut self, done: oneshot::Sender<()>) {
+        self.waiting.push(done);
+    }
+
+    /// Waits until a round is due by age, or to be tried again.
+    pub async fn due(&self) {
+        let by_age = self.dirty_since.map(|since| since + self.config.persist_age);
+        let due = if self.running { None } else { self.retry_at.or(by_age) };
+        match due {
+            Some(at) => self.parts.env.clock.sleep_until(at).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Begins a round if one is due.
+    pub fn start_if_due(&mut self, channel: &Channel, feed: &mut Feed) {
+        let now = self.parts.env.clock.monotonic();
+        let old = self.dirty_since.is_some_and(|since| now >= since + self.config.persist_age);
+        let due = self.log_bytes >= self.config.persist_log_bytes
+            || self.seals
+            || old
+            || !self.waiting.is_empty()
+            || self.retry_at.is_some();
+        if self.running || !due || self.retry_at.is_some_and(|at| now < at) {
+            return;
+        }
+        let round = self.collect(channel, feed);
+        self.running = true;
+        let (control, cancelled) = (self.control.clone(), channel.tasks.clone());
+        channel.tasks.spawn("persist", async move {
+            let persisted = tokio::select! {
+                biased;
+                () = cancelled.cancelled() => return,
+                persisted = round.run() => persisted,
+            };
+            let _ = control.send(Control::Persisted(persisted)).await;
+        });
+    }
+
+    /// Takes a cut between two deliveries, and what lies before it.
+    fn collect(&mut self, channel: &Channel, feed: &mut Feed) -> Round {
+        let mut shards = Vec::new();
+        let mut sealed = Vec::new();
+        for delegator in channel.shards.all() {
+            let view = delegator.view();
+            sealed.extend(view.growing.iter().filter(|(_, g)| g.sealed).map(|(id, _)| *id));
+            shards.push(ShardRound::of(&delegator, &view, &self.parts));
+        }
+        // Closed segments that no shard holds have no rows: nothing of them is left to persist.
+        let held: BTreeMap<SegmentId, ()> = sealed.iter().map(|id| (*id, ())).collect();
+        sealed.extend(feed.recovered().seals().keys().filter(|id| !held.contains_key(id)).copied().collect::<Vec<_>>());
+        // The state that is stored with this round no longer waits for the segments that it seals.
+        feed.settle(&sealed);
+        let cut = feed.cut();
+        (self.log_bytes, self.dirty_since, self.retry_at, self.seals) = (0, None, None, false);
+        Round {
+            parts: self.parts.clone(),
+            chunk_bytes_min: self.config.chunk_bytes_min,
+            channel: channel.channel.clone(),
+            term: channel.term,
+            wal: channel.wal.clone(),
+            cut,
+            shards,
+            dropped_vchannels: std::mem::take(&mut self.dropped_vchannels),
+            dropped_segments: std::mem::take(&mut self.dropped_segments),
+            waiting: std::mem::take(&mut self.waiting),
+        }
+    }
+
+    /// Notes how the round ended; one that failed is tried again, from the position that is reached then.
+    pub fn ended(&mut self, round: PersistedRound) {
+        self.running = false;
+        if !round.committed {
+            self.retry_at = Some(self.parts.env.clock.monotonic() + FAILED_ROUND_PAUSE);
+            self.dropped_vchannels.extend(round.dropped_vchannels);
+            self.dropped_segments.extend(round.dropped_segments);
+            self.waiting.extend(round.waiting);
+        }
+    }
+}
+
+/// Whether a message closes segments, so that somebody may wait for them to be persisted.
+fn seals(header: &Header) -> bool {
+    match header {
+        Header::Flush { .. } | Header::ManualFlush { .. } | Header::TruncateCollection { .. } => true,
+        Header::AlterCollection { segments, .. } => !segments.is_empty(),
+        Header::DropCollection { .. } | Header::DropPartition { .. } => true,
+        Header::TimeTick
+        | Header::Insert { .. }
+        | Header::Delete { .. }
+        | Header::CreateSegment { .. }
+        | Header::CreateCollection { .. }
+        | Header::CreatePartition { .. }
+        | Header::AlterLoadConfig { .. }
+        | Header::DropLoadConfig { .. }
+        | Header::CreateDatabase { .. }
+        | Header::AlterDatabase { .. }
+        | Header::DropDatabase { .. }
+        | Header::AlterAlias { .. }
+        | Header::DropAlias { .. }
+        | Header::CreateIndex { .. }
+        | Header::AlterIndex { .. }
+        | Header::DropIndex { .. }
+        | Header::BeginTxn { .. }
+        | Header::CommitTxn
+        | Header::RollbackTxn => false,
+    }
+}
+

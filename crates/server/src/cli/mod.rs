@@ -1,0 +1,43 @@
+//! The command line.
+
+mod standalone;
+
+use std::io::Write;
+
+use clap::{Parser, Subcommand};
+
+/// A streaming service for vector data: a write-ahead log that is the database. Milvus clients connect to it.
+///
+/// Without a command it runs standalone: everything in one process, data in ./cinclus-data.
+#[derive(Debug, Parser)]
+#[command(name = "cinclus", version, about, long_about)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    standalone: standalone::StandaloneArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run everything in one process: coordinator, streaming node, query node and proxy.
+    Standalone(standalone::StandaloneArgs),
+}
+
+impl Cli {
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// Whatever ends it early.
+    pub fn run(self) -> anyhow::Result<()> {
+        match self.command {
+            None => standalone::run(&self.standalone),
+            Some(Command::Standalone(args)) => standalone::run(&args),
+        }
+    }
+}
+
+/// Says on standard error why the program ends.
+pub fn complain(text: &str) {
+    let _ = writeln!(std::io::stderr(), "cinclus: {text}");
+}

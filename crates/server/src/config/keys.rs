@@ -1,0 +1,97 @@
+//! Every key of the configuration file. Where Milvus has the setting the key is Milvus'; ours are under
+//! `cinclus`.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context;
+use serde_json::Value;
+
+use super::ServerConfig;
+use super::values::{bytes, number, span, text};
+
+/// One key.
+pub struct Key {
+    /// Its path, with dots.
+    pub name: &'static str,
+    /// Puts a value in place.
+    pub set: fn(&mut ServerConfig, &Value) -> anyhow::Result<()>,
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+macro_rules! keys {
+    ($($name:literal => |$config:ident, $value:ident| $set:expr;)*) => {
+        &[$(Key { name: $name, set: |$config, $value| { $set; Ok(()) } }),*]
+    };
+}
+
+const KEYS: &[Key] = keys! {
+    "localStorage.path" => |c, v| c.data_dir = PathBuf::from(text(v)?);
+    "proxy.port" => |c, v| c.listen.set_port(number(v)?);
+    "proxy.ip" => |c, v| c.listen.set_ip(ip(v)?);
+    "common.gracefulTime" => |c, v| c.proxy.graceful_time = span(v, Duration::from_millis(1))?;
+    "common.security.authorizationEnabled" => |_c, v| refuse_true(v)?;
+    "log.level" => |c, v| c.log = text(v)?;
+    "metrics.port" => |c, v| c.management_listen.set_port(number(v)?);
+    "metrics.ip" => |c, v| c.management_listen.set_ip(ip(v)?);
+    "msgChannel.chanNamePrefix.cluster" => |c, v| {
+        c.coord.channel_prefix = format!("{}-rootcoord-dml", text(v)?);
+    };
+    "proxy.grpc.serverMaxRecvSize" => |c, v| c.proxy.request_bytes_max = bytes(v)? as usize;
+    "proxy.grpc.serverMaxSendSize" => |c, v| c.proxy.answer_bytes_max = bytes(v)? as usize;
+    "proxy.maxShardNum" => |c, v| {
+        let max = number(v)?;
+        c.coord.shards_max = max;
+        c.proxy.shards_max = max;
+    };
+    "rootCoord.dmlChannelNum" => |c, v| c.coord.channels = number(v)?;
+    "rootCoord.maxDatabaseNum" => |c, v| c.coord.databases_max = number(v)?;
+    "rootCoord.maxPartitionNum" => |c, v| {
+        let max = number(v)?;
+        c.coord.partitions_max = max;
+        c.proxy.partitions_max = max;
+    };
+    "quotaAndLimits.limits.maxCollectionNum" => |c, v| c.coord.collections_max = number(v)?;
+    "dataCoord.segment.maxSize" => |c, v| {
+        c.node.wal.segment_bytes_max = number::<u64>(v)? << 20;
+    };
+    "dataCoord.segment.maxLife" => |c, v| c.node.wal.segment_age_max = span(v, SECOND)?;
+    "dataCoord.segment.maxIdleTime" => |c, v| c.node.wal.segment_idle = span(v, SECOND)?;
+    "dataCoord.segment.minSizeFromIdleToSealed" => |c, v| {
+        c.node.wal.idle_bytes_min = number::<u64>(v)? << 20;
+    };
+    "streaming.walWriteAheadBuffer.capacity" => |c, v| c.buffer_bytes_max = bytes(v)?;
+    "streaming.walWriteAheadBuffer.keepalive" => |c, v| c.node.wal.buffer_age_max = span(v, SECOND)?;
+    "streaming.txn.defaultKeepaliveTimeout" => |c, v| c.node.wal.txn_keepalive_default = span(v, SECOND)?;
+    "woodpecker.client.segmentRollingPolicy.maxSize" => |c, v| c.log_roll_bytes = bytes(v)?;
+    "woodpecker.client.segmentRollingPolicy.maxInterval" => |c, v| c.log_roll_age = span(v, SECOND)?;
+    "cinclus.shutdownTimeout" => |c, v| c.shutdown_timeout = span(v, SECOND)?;
+    "cinclus.client.readyPatience" => |c, v| c.client.ready_patience = span(v, SECOND)?;
+    "cinclus.wal.inFlightBytesMax" => |c, v| c.node.wal.in_flight_bytes_max = bytes(v)?;
+    "cinclus.wal.spaceReserve" => |c, v| c.node.wal.space_reserve_bytes = bytes(v)?;
+    "cinclus.wal.growingBytesMax" => |c, v| c.node.wal.growing_bytes_max = bytes(v)?;
+    "cinclus.recovery.logBytesMax" => |c, v| c.node.persist_log_bytes = bytes(v)? / 2;
+    "cinclus.recovery.persistAge" => |c, v| c.node.persist_age = span(v, SECOND)?;
+};
+
+/// The key of a path.
+pub fn find(path: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|key| key.name == path)
+}
+
+/// The names of all keys.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    KEYS.iter().map(|key| key.name)
+}
+
+fn ip(value: &Value) -> anyhow::Result<IpAddr> {
+    let text = text(value)?;
+    text.parse().with_context(|| format!("expected an IP address, not {text:?}"))
+}
+
+fn refuse_true(value: &Value) -> anyhow::Result<()> {
+    anyhow::ensure!(text(value)? != "true", "users and roles are not served yet; only false is possible");
+    Ok(())
+}

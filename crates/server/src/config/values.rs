@@ -1,0 +1,73 @@
+//! How values are written: numbers, sizes like `16m` or `256MB`, spans like `10s` or `5m`.
+
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use serde_json::Value;
+
+/// A text, or a number as text.
+pub fn text(value: &Value) -> anyhow::Result<String> {
+    match value {
+        Value::String(text) => Ok(text.trim().to_owned()),
+        Value::Number(number) => Ok(number.to_string()),
+        Value::Bool(flag) => Ok(flag.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => bail!("expected a single value, not {value}"),
+    }
+}
+
+/// A number.
+pub fn number<T: std::str::FromStr>(value: &Value) -> anyhow::Result<T> {
+    let text = text(value)?;
+    text.parse().ok().with_context(|| format!("expected a number, not {text:?}"))
+}
+
+/// A number of bytes: `1048576`, `1m`, `1MB`, `1g`. Units count in 1024s.
+pub fn bytes(value: &Value) -> anyhow::Result<u64> {
+    let text = text(value)?;
+    let (count, unit) = split(&text).with_context(|| format!("expected bytes like 16m, not {text:?}"))?;
+    let factor = match unit.to_ascii_lowercase().trim_end_matches('b') {
+        "" => 1,
+        "k" => 1 << 10,
+        "m" => 1 << 20,
+        "g" => 1 << 30,
+        _ => bail!("unknown unit in {text:?}: use k, m or g"),
+    };
+    Ok((count * f64::from(factor)) as u64)
+}
+
+/// A span: `250ms`, `10s`, `5m`, `2h`; a bare number is in `unit`.
+pub fn span(value: &Value, unit: Duration) -> anyhow::Result<Duration> {
+    let text = text(value)?;
+    let (count, suffix) = split(&text).with_context(|| format!("expected a span like 10s, not {text:?}"))?;
+    let unit = match suffix {
+        "" => unit,
+        "ms" => Duration::from_millis(1),
+        "s" => Duration::from_secs(1),
+        "m" => Duration::from_secs(60),
+        "h" => Duration::from_secs(3600),
+        _ => bail!("unknown unit in {text:?}: use ms, s, m or h"),
+    };
+    Ok(unit.mul_f64(count))
+}
+
+fn split(text: &str) -> Option<(f64, &str)> {
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    Some((text[..end].parse().ok()?, text[end..].trim()))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn sizes_and_spans_have_units() {
+        assert_eq!(bytes(&json!("16m")).unwrap(), 16 << 20);
+        assert_eq!(bytes(&json!("1.5GB")).unwrap(), 3 << 29);
+        assert_eq!(bytes(&json!(77)).unwrap(), 77);
+        assert_eq!(span(&json!("250ms"), Duration::ZERO).unwrap(), Duration::from_millis(250));
+        assert_eq!(span(&json!(30), Duration::from_secs(1)).unwrap(), Duration::from_secs(30));
+        assert!(bytes(&json!("many")).is_err() && span(&json!("3 weeks"), Duration::ZERO).is_err());
+    }
+}
