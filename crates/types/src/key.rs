@@ -100,6 +100,6 @@ mod tests {
         assert_eq!((shards, text_shards), (GOLDEN_NUMBERS.to_vec(), GOLDEN_TEXTS.to_vec()));
     }
 
-    const GOLDEN_NUMBERS: [u32; 6] = [0; 6];
-    const GOLDEN_TEXTS: [u32; 3] = [0; 3];
+    const GOLDEN_NUMBERS: [u32; 6] = [9, 14, 3, 3, 6, 6];
+    const GOLDEN_TEXTS: [u32; 3] = [2, 15, 3];
 }
