@@ -30,7 +30,7 @@ COMMANDS
     ci [STEP...]       Run what CI runs, in its order: fmt tidy clippy doc test build e2e.
                        With names of steps: only those, in the same order.
     tidy               Check the house rules that compilers do not know (floors, file lengths,
-                       invariant ids, lints, words, biased selects, links).
+                       invariant ids, dependencies, lints, words, biased selects, links).
     fix                Format everything and apply what clippy can repair by itself.
     e2e [ARG...]       Build the release binary and run the end-to-end tests; arguments go to pytest.
     help               This text.

@@ -3,6 +3,7 @@
 //! Each rule is a pure function from texts to findings, with tests that show it failing on a bad input. This file
 //! only reads the tracked files, hands them to the rules, and prints what they found.
 
+mod dependencies;
 mod finding;
 mod floors;
 mod invariants;
@@ -36,6 +37,7 @@ pub(crate) fn check(workspace: &Workspace) -> StepResult {
     let crates = floors::crates(workspace);
 
     let mut findings = floors::findings(&crates);
+    findings.extend(dependencies::findings(&files));
     findings.extend(lengths::findings(&files));
     findings.extend(manifests::findings(&files));
     findings.extend(words::findings(&files));
