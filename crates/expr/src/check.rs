@@ -8,6 +8,7 @@ use crate::ast::{ArithOp, CompareOp, Expr, Quantifier, Term};
 use crate::cast::{describe, describe_path, describe_value, fit, template_value, type_of, wanted};
 use crate::error::{ExprError, Problem};
 use crate::fold;
+use crate::height::expr_height;
 use crate::like::LikePattern;
 use crate::limits::TREE_DEPTH_MAX;
 use crate::parser::parse_text;
@@ -41,12 +42,6 @@ struct Checker<'a> {
     templates: &'a BTreeMap<String, Value>,
 }
 
-/// What a part of the text stands for.
-enum Checked {
-    Condition(Expr),
-    Value(Term),
-}
-
 impl Checker<'_> {
     fn error(&self, at: usize, problem: Problem) -> ExprError {
         ExprError::new(self.text, at, problem)
@@ -56,31 +51,83 @@ impl Checker<'_> {
         self.error(at, Problem::Type(what.into()))
     }
 
+    /// What is true or false. One arm for each kind, and the work elsewhere: this recurses as deep as the
+    /// text nests, so its frame is kept small.
     fn condition(&self, syntax: &Syntax) -> Result<Expr, ExprError> {
-        match self.checked(syntax)? {
-            Checked::Condition(expr) => Ok(expr),
-            Checked::Value(Term::Const(Value::Bool(value))) => Ok(Expr::Const(value)),
-            Checked::Value(Term::Path(path)) if path.value_type() == DataType::Bool => {
-                let what =
-                    format!("expected a condition, found {}: write `{path} == true`", describe_path(&path));
-                Err(self.type_error(syntax.at, what))
+        match &syntax.kind {
+            SyntaxKind::And(parts) => self.all(parts),
+            SyntaxKind::Or(parts) => self.any(parts),
+            SyntaxKind::Unary(UnaryOp::Not, inner) => self.negation(inner),
+            SyntaxKind::Binary(BinaryOp::Compare(op), left, right) => {
+                self.compare(syntax.at, *op, left, right)
             }
-            Checked::Value(term) => {
-                Err(self.type_error(syntax.at, format!("expected a condition, found {}", describe(&term))))
-            }
+            SyntaxKind::Binary(BinaryOp::Like, left, right) => self.like(left, right),
+            SyntaxKind::Binary(BinaryOp::In, left, right) => self.is_in(left, right),
+            SyntaxKind::Binary(BinaryOp::NotIn, left, right) => self.is_not_in(left, right),
+            SyntaxKind::Range(parts, low, high) => self.range(parts, *low, *high),
+            SyntaxKind::IsNull(inner) => self.is_null(inner),
+            SyntaxKind::Exists(inner) => self.exists(inner),
+            SyntaxKind::Contains(call, parts) => self.contains(*call, &parts[0], &parts[1]),
+            SyntaxKind::Int(_)
+            | SyntaxKind::Float(_)
+            | SyntaxKind::Text(_)
+            | SyntaxKind::Bool(_)
+            | SyntaxKind::Path(..)
+            | SyntaxKind::Template(_)
+            | SyntaxKind::List(_)
+            | SyntaxKind::Unary(UnaryOp::Plus | UnaryOp::Minus | UnaryOp::BitNot, _)
+            | SyntaxKind::Binary(BinaryOp::Arith(_), ..)
+            | SyntaxKind::Length(_) => self.value_as_condition(syntax),
         }
     }
 
+    /// What has a value.
     fn term(&self, syntax: &Syntax) -> Result<Term, ExprError> {
-        match self.checked(syntax)? {
-            Checked::Value(Term::Path(path)) if path.value_type().is_vector() => {
-                let what = format!("{} cannot be used in a filter", describe_path(&path));
-                Err(self.type_error(syntax.at, what))
+        match &syntax.kind {
+            SyntaxKind::Int(value) => Ok(Term::Const(Value::Int(*value))),
+            SyntaxKind::Float(value) => Ok(Term::Const(Value::Float(*value))),
+            SyntaxKind::Text(value) => Ok(Term::Const(Value::Text(value.clone()))),
+            SyntaxKind::Bool(value) => Ok(Term::Const(Value::Bool(*value))),
+            SyntaxKind::Path(name, steps) => self.value_at(syntax.at, name, steps),
+            SyntaxKind::Template(name) => self.template(syntax.at, name),
+            SyntaxKind::List(items) => self.constants(items),
+            SyntaxKind::Unary(op @ (UnaryOp::Plus | UnaryOp::Minus | UnaryOp::BitNot), inner) => {
+                self.unary(*op, inner)
             }
-            Checked::Value(term) => Ok(term),
-            Checked::Condition(Expr::Const(value)) => Ok(Term::Const(Value::Bool(value))),
-            Checked::Condition(_) => Err(self.type_error(syntax.at, "expected a value, found a condition")),
+            SyntaxKind::Binary(BinaryOp::Arith(op), left, right) => self.binary(syntax.at, *op, left, right),
+            SyntaxKind::Length(inner) => self.length(inner),
+            SyntaxKind::And(_)
+            | SyntaxKind::Or(_)
+            | SyntaxKind::Unary(UnaryOp::Not, _)
+            | SyntaxKind::Binary(
+                BinaryOp::Compare(_) | BinaryOp::Like | BinaryOp::In | BinaryOp::NotIn,
+                ..,
+            )
+            | SyntaxKind::Range(..)
+            | SyntaxKind::IsNull(_)
+            | SyntaxKind::Exists(_)
+            | SyntaxKind::Contains(..) => self.condition_as_value(syntax),
         }
+    }
+
+    fn value_as_condition(&self, syntax: &Syntax) -> Result<Expr, ExprError> {
+        let term = self.term(syntax)?;
+        if let Term::Const(Value::Bool(value)) = term {
+            return Ok(Expr::Const(value));
+        }
+        let mut what = format!("expected a condition, found {}", describe(&term));
+        if type_of(&term) == DataType::Bool {
+            what.push_str(&format!(": write `{term} == true`"));
+        }
+        Err(self.type_error(syntax.at, what))
+    }
+
+    /// A condition that is the same for all rows is a constant; no other has a value.
+    fn condition_as_value(&self, syntax: &Syntax) -> Result<Term, ExprError> {
+        let Expr::Const(value) = self.condition(syntax)? else {
+            return Err(self.type_error(syntax.at, "expected a value, found a condition"));
+        };
+        Ok(Term::Const(Value::Bool(value)))
     }
 
     fn constant(&self, syntax: &Syntax, expected: &str) -> Result<Value, ExprError> {
@@ -92,52 +139,44 @@ impl Checker<'_> {
         }
     }
 
-    fn checked(&self, syntax: &Syntax) -> Result<Checked, ExprError> {
-        let at = syntax.at;
-        let value = |value| Ok(Checked::Value(Term::Const(value)));
-        match &syntax.kind {
-            SyntaxKind::Int(number) => value(Value::Int(*number)),
-            SyntaxKind::Float(number) => value(Value::Float(*number)),
-            SyntaxKind::Text(text) => value(Value::Text(text.clone())),
-            SyntaxKind::Bool(truth) => value(Value::Bool(*truth)),
-            SyntaxKind::Path(name, steps) => Ok(Checked::Value(Term::Path(self.path(at, name, steps)?))),
-            SyntaxKind::Template(name) => value(self.template(at, name)?),
-            SyntaxKind::List(items) => {
-                let items = items.iter().map(|item| self.constant(item, "a constant"));
-                value(Value::Array(items.collect::<Result<_, _>>()?))
-            }
-            SyntaxKind::Unary(UnaryOp::Not, inner) => self.negation(inner).map(Checked::Condition),
-            SyntaxKind::Unary(op, inner) => self.unary(*op, inner).map(Checked::Value),
-            SyntaxKind::Binary(BinaryOp::Arith(op), left, right) => {
-                self.arith(at, *op, self.term(left)?, self.term(right)?).map(Checked::Value)
-            }
-            SyntaxKind::Binary(BinaryOp::Compare(op), left, right) => {
-                self.compare(at, *op, left, right).map(Checked::Condition)
-            }
-            SyntaxKind::Binary(BinaryOp::Like, left, right) => self.like(left, right).map(Checked::Condition),
-            SyntaxKind::Binary(BinaryOp::In, left, right) => self.is_in(left, right).map(Checked::Condition),
-            SyntaxKind::Binary(BinaryOp::NotIn, left, right) => {
-                self.is_in(left, right).map(|expr| Checked::Condition(fold::not(expr)))
-            }
-            SyntaxKind::And(parts) => Ok(Checked::Condition(fold::and(self.conditions(parts)?))),
-            SyntaxKind::Or(parts) => Ok(Checked::Condition(fold::or(self.conditions(parts)?))),
-            SyntaxKind::Range(parts, low, high) => self.range(parts, *low, *high).map(Checked::Condition),
-            SyntaxKind::IsNull(inner) => match self.checked(inner)? {
-                Checked::Value(Term::Path(path)) => Ok(Checked::Condition(Expr::IsNull(path))),
-                Checked::Value(_) | Checked::Condition(_) => {
-                    Err(self.type_error(inner.at, "expected a field before `is null`"))
-                }
-            },
-            SyntaxKind::Exists(inner) => self.exists(inner).map(Checked::Condition),
-            SyntaxKind::Length(inner) => Ok(Checked::Value(Term::Length(self.array(inner)?))),
-            SyntaxKind::Contains(call, parts) => {
-                self.contains(*call, &parts[0], &parts[1]).map(Checked::Condition)
-            }
-        }
+    fn constants(&self, items: &[Syntax]) -> Result<Term, ExprError> {
+        let items = items.iter().map(|item| self.constant(item, "a constant"));
+        items.collect::<Result<_, _>>().map(|items| Term::Const(Value::Array(items)))
     }
 
-    fn conditions(&self, parts: &[Syntax]) -> Result<Vec<Expr>, ExprError> {
-        parts.iter().map(|part| self.condition(part)).collect()
+    fn all(&self, parts: &[Syntax]) -> Result<Expr, ExprError> {
+        parts.iter().map(|part| self.condition(part)).collect::<Result<_, _>>().map(fold::and)
+    }
+
+    fn any(&self, parts: &[Syntax]) -> Result<Expr, ExprError> {
+        parts.iter().map(|part| self.condition(part)).collect::<Result<_, _>>().map(fold::or)
+    }
+
+    fn value_at(&self, at: usize, name: &str, steps: &[Step]) -> Result<Term, ExprError> {
+        let path = self.path(at, name, steps)?;
+        if path.value_type().is_vector() {
+            return Err(self.type_error(at, format!("{} cannot be used in a filter", describe_path(&path))));
+        }
+        Ok(Term::Path(path))
+    }
+
+    fn is_null(&self, syntax: &Syntax) -> Result<Expr, ExprError> {
+        let SyntaxKind::Path(name, steps) = &syntax.kind else {
+            return Err(self.type_error(syntax.at, "expected a field before `is null`"));
+        };
+        self.path(syntax.at, name, steps).map(Expr::IsNull)
+    }
+
+    fn length(&self, syntax: &Syntax) -> Result<Term, ExprError> {
+        self.array(syntax).map(Term::Length)
+    }
+
+    fn is_not_in(&self, left: &Syntax, right: &Syntax) -> Result<Expr, ExprError> {
+        self.is_in(left, right).map(fold::not)
+    }
+
+    fn binary(&self, at: usize, op: ArithOp, left: &Syntax, right: &Syntax) -> Result<Term, ExprError> {
+        self.arith(at, op, self.term(left)?, self.term(right)?)
     }
 
     fn path(&self, at: usize, name: &str, steps: &[Step]) -> Result<FieldPath, ExprError> {
@@ -170,37 +209,39 @@ impl Checker<'_> {
         if fits {
             return Ok(path);
         }
-        let what = match path.data_type {
-            DataType::Array => format!("field {name} is an Array: expected one index such as {name}[0]"),
-            data_type => format!("field {name} is {data_type:?}: nothing is inside it"),
+        let what = if path.data_type == DataType::Array {
+            format!("field {name} is an Array: expected one index such as {name}[0]")
+        } else {
+            format!("field {name} is {:?}: nothing is inside it", path.data_type)
         };
         Err(self.type_error(at, what))
     }
 
-    fn template(&self, at: usize, name: &str) -> Result<Value, ExprError> {
+    fn template(&self, at: usize, name: &str) -> Result<Term, ExprError> {
         let problem =
             |what: &str| self.error(at, Problem::Template { name: name.to_owned(), what: what.to_owned() });
         let value = self.templates.get(name).ok_or_else(|| problem("has no value"))?;
-        template_value(value).map_err(problem)
+        template_value(value).map(Term::Const).map_err(problem)
     }
 
     fn negation(&self, inner: &Syntax) -> Result<Expr, ExprError> {
-        match self.checked(inner)? {
-            Checked::Condition(expr) => Ok(fold::not(expr)),
-            Checked::Value(Term::Const(Value::Bool(value))) => Ok(Expr::Const(!value)),
-            Checked::Value(term) => {
-                let what = format!(
-                    "`not` needs a condition, found {}; it binds tighter than comparisons: write `not (...)`",
-                    describe(&term)
-                );
-                Err(self.type_error(inner.at, what))
-            }
+        if !inner.kind.is_value() {
+            return self.condition(inner).map(fold::not);
         }
+        let term = self.term(inner)?;
+        if let Term::Const(Value::Bool(value)) = term {
+            return Ok(Expr::Const(!value));
+        }
+        let what = format!(
+            "`not` needs a condition, found {}; it binds tighter than comparisons: write `not (...)`",
+            describe(&term)
+        );
+        Err(self.type_error(inner.at, what))
     }
 
     fn unary(&self, op: UnaryOp, inner: &Syntax) -> Result<Term, ExprError> {
         let term = self.term(inner)?;
-        let result = match (op, term) {
+        match (op, term) {
             (UnaryOp::Minus, Term::Const(Value::Float(value))) => Ok(Term::Const(Value::Float(-value))),
             (UnaryOp::BitNot, term) => {
                 self.arith(inner.at, ArithOp::BitXor, term, Term::Const(Value::Int(-1)))
@@ -213,8 +254,7 @@ impl Checker<'_> {
             (UnaryOp::Minus | UnaryOp::Not, term) => {
                 self.arith(inner.at, ArithOp::Sub, Term::Const(Value::Int(0)), term)
             }
-        };
-        result
+        }
     }
 
     fn arith(&self, at: usize, op: ArithOp, left: Term, right: Term) -> Result<Term, ExprError> {
@@ -415,56 +455,10 @@ impl Checker<'_> {
 
     /// Constants as values of a path, or as items of it if it is an array.
     fn fit_items(&self, at: usize, path: &FieldPath, items: Vec<Value>) -> Result<Vec<Value>, ExprError> {
-        let data_type = match path.value_type() {
-            DataType::Array => path.element_type.unwrap_or(DataType::Json),
-            data_type => data_type,
-        };
+        let value_type = path.value_type();
+        let element_type = path.element_type.filter(|_| value_type == DataType::Array);
+        let data_type = element_type.unwrap_or(value_type);
         let with = Term::Path(path.clone());
         items.into_iter().map(|item| self.fit(at, &with, data_type, item)).collect()
-    }
-}
-
-/// How many levels a tree has.
-fn expr_height(expr: &Expr) -> usize {
-    match expr {
-        Expr::And(parts) | Expr::Or(parts) => 1 + parts.iter().map(expr_height).max().unwrap_or(0),
-        Expr::Not(inner) => 1 + expr_height(inner),
-        Expr::Compare { left, right, .. } => 1 + term_height(left).max(term_height(right)),
-        Expr::In { set, .. } | Expr::Contains { set, .. } => {
-            1 + set.iter().map(|value| value_height(&value)).max().unwrap_or(0)
-        }
-        Expr::Const(_) | Expr::Like { .. } | Expr::IsNull(_) | Expr::Exists(_) => 1,
-    }
-}
-
-fn term_height(term: &Term) -> usize {
-    match term {
-        Term::Arith { left, right, .. } => 1 + term_height(left).max(term_height(right)),
-        Term::Const(value) => value_height(value),
-        Term::Path(_) | Term::Length(_) => 1,
-    }
-}
-
-fn value_height(value: &Value) -> usize {
-    match value {
-        Value::Array(items) => 1 + items.iter().map(value_height).max().unwrap_or(0),
-        Value::Json(json) => json_height(json),
-        Value::Null
-        | Value::Bool(_)
-        | Value::Int(_)
-        | Value::Float(_)
-        | Value::Text(_)
-        | Value::FloatVector(_) => 1,
-    }
-}
-
-fn json_height(json: &serde_json::Value) -> usize {
-    match json {
-        serde_json::Value::Array(items) => 1 + items.iter().map(json_height).max().unwrap_or(0),
-        serde_json::Value::Object(_)
-        | serde_json::Value::Null
-        | serde_json::Value::Bool(_)
-        | serde_json::Value::Number(_)
-        | serde_json::Value::String(_) => 1,
     }
 }

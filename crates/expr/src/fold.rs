@@ -75,12 +75,13 @@ pub(crate) fn compare(op: CompareOp, left: &Value, right: &Value) -> Option<bool
 pub(crate) fn and(parts: Vec<Expr>) -> Expr {
     let mut kept = Vec::with_capacity(parts.len());
     for part in parts {
-        match part {
-            Expr::Const(true) => {}
+        if let Expr::And(inner) = part {
+            kept.extend(inner);
+        } else if part == Expr::Const(false) {
             // False and unknown is false.
-            Expr::Const(false) => return Expr::Const(false),
-            Expr::And(inner) => kept.extend(inner),
-            part => kept.push(part),
+            return part;
+        } else if part != Expr::Const(true) {
+            kept.push(part);
         }
     }
     match kept.len() {
@@ -94,12 +95,13 @@ pub(crate) fn and(parts: Vec<Expr>) -> Expr {
 pub(crate) fn or(parts: Vec<Expr>) -> Expr {
     let mut kept = Vec::with_capacity(parts.len());
     for part in parts {
-        match part {
-            Expr::Const(false) => {}
+        if let Expr::Or(inner) = part {
+            kept.extend(inner);
+        } else if part == Expr::Const(true) {
             // True or unknown is true.
-            Expr::Const(true) => return Expr::Const(true),
-            Expr::Or(inner) => kept.extend(inner),
-            part => kept.push(part),
+            return part;
+        } else if part != Expr::Const(false) {
+            kept.push(part);
         }
     }
     match kept.len() {
@@ -111,10 +113,12 @@ pub(crate) fn or(parts: Vec<Expr>) -> Expr {
 
 /// The opposite of a condition, in normal form.
 pub(crate) fn not(inner: Expr) -> Expr {
-    match inner {
-        Expr::Const(value) => Expr::Const(!value),
-        Expr::Not(inner) => *inner,
-        inner => Expr::Not(Box::new(inner)),
+    if let Expr::Const(value) = inner {
+        Expr::Const(!value)
+    } else if let Expr::Not(inner) = inner {
+        *inner
+    } else {
+        Expr::Not(Box::new(inner))
     }
 }
 

@@ -25,6 +25,7 @@ mod check;
 mod display;
 pub mod error;
 mod fold;
+mod height;
 mod lexer;
 pub mod like;
 pub mod limits;

@@ -167,23 +167,26 @@ impl<'t> Parser<'t> {
         while let Some((operator, binds)) = infix(&self.token.kind)
             && binds >= power
         {
-            let at = self.advance()?.at;
-            left = match operator {
-                Infix::And => self.and(at, left)?,
-                Infix::Or => self.or(at, left)?,
-                Infix::Regex => return Err(self.not_supported(at, "matching a regular expression")),
-                Infix::Not => {
-                    self.expect(Symbol::In, "`in` after `not`")?;
-                    self.binary(at, BinaryOp::NotIn, left, binds)?
-                }
-                Infix::Binary(BinaryOp::Compare(op)) if binds == Power::RELATION => {
-                    self.relation(at, op, left)?
-                }
-                Infix::Binary(op) => self.binary(at, op, left, binds)?,
-            };
+            left = self.infix(operator, left, binds)?;
         }
         self.depth -= 1;
         Ok(left)
+    }
+
+    /// What follows a left side.
+    fn infix(&mut self, operator: Infix, left: Syntax, power: Power) -> Result<Syntax, ExprError> {
+        let at = self.advance()?.at;
+        match operator {
+            Infix::And => self.chain(left, Symbol::And, power),
+            Infix::Or => self.chain(left, Symbol::Or, power),
+            Infix::Regex => Err(self.not_supported(at, "matching a regular expression")),
+            Infix::Not => {
+                self.expect(Symbol::In, "`in` after `not`")?;
+                self.binary(at, BinaryOp::NotIn, left, power)
+            }
+            Infix::Binary(BinaryOp::Compare(op)) if power == Power::RELATION => self.relation(at, op, left),
+            Infix::Binary(op) => self.binary(at, op, left, power),
+        }
     }
 
     fn binary(&mut self, at: usize, op: BinaryOp, left: Syntax, power: Power) -> Result<Syntax, ExprError> {
@@ -191,26 +194,15 @@ impl<'t> Parser<'t> {
         self.node(at, SyntaxKind::Binary(op, Box::new(left), Box::new(right)))
     }
 
-    /// A chain of `and` is one node, however long.
-    fn and(&mut self, at: usize, left: Syntax) -> Result<Syntax, ExprError> {
-        let right = self.expression(Power::AND.tighter())?;
-        let (at, mut parts) = match left {
-            Syntax { at, kind: SyntaxKind::And(parts), .. } => (at, parts),
-            left => (at, vec![left]),
-        };
-        parts.push(right);
-        self.node(at, SyntaxKind::And(parts))
-    }
-
-    /// A chain of `or` is one node, however long.
-    fn or(&mut self, at: usize, left: Syntax) -> Result<Syntax, ExprError> {
-        let right = self.expression(Power::OR.tighter())?;
-        let (at, mut parts) = match left {
-            Syntax { at, kind: SyntaxKind::Or(parts), .. } => (at, parts),
-            left => (at, vec![left]),
-        };
-        parts.push(right);
-        self.node(at, SyntaxKind::Or(parts))
+    /// A chain of `and`, or of `or`, is one node, however long; its first word has been read.
+    fn chain(&mut self, left: Syntax, word: Symbol, power: Power) -> Result<Syntax, ExprError> {
+        let at = left.at;
+        let mut parts = vec![left, self.expression(power.tighter())?];
+        while self.token.kind.is(word) {
+            self.advance()?;
+            parts.push(self.expression(power.tighter())?);
+        }
+        self.node(at, if word == Symbol::And { SyntaxKind::And(parts) } else { SyntaxKind::Or(parts) })
     }
 
     /// `a < b`, or the chain `a < b <= c`.
@@ -413,27 +405,34 @@ impl<'t> Parser<'t> {
     }
 
     fn call(&mut self, at: usize, name: &str) -> Result<Syntax, ExprError> {
-        let contains = match name {
-            "json_contains" | "JSON_CONTAINS" | "array_contains" | "ARRAY_CONTAINS" => ContainsCall::One,
+        match name {
+            "json_contains" | "JSON_CONTAINS" | "array_contains" | "ARRAY_CONTAINS" => {
+                self.contains(at, ContainsCall::One)
+            }
             "json_contains_all" | "JSON_CONTAINS_ALL" | "array_contains_all" | "ARRAY_CONTAINS_ALL" => {
-                ContainsCall::Many(Quantifier::All)
+                self.contains(at, ContainsCall::Many(Quantifier::All))
             }
             "json_contains_any" | "JSON_CONTAINS_ANY" | "array_contains_any" | "ARRAY_CONTAINS_ANY" => {
-                ContainsCall::Many(Quantifier::Any)
+                self.contains(at, ContainsCall::Many(Quantifier::Any))
             }
-            "array_length" | "ARRAY_LENGTH" => {
-                self.advance()?;
-                let inner = self.expression(Power::OR)?;
-                self.expect(Symbol::RightParen, "`)`")?;
-                return self.node(at, SyntaxKind::Length(Box::new(inner)));
-            }
-            _ => return Err(self.not_supported(at, format!("the function {name}"))),
-        };
+            "array_length" | "ARRAY_LENGTH" => self.length(at),
+            _ => Err(self.not_supported(at, format!("the function {name}"))),
+        }
+    }
+
+    fn length(&mut self, at: usize) -> Result<Syntax, ExprError> {
+        self.advance()?;
+        let inner = self.expression(Power::OR)?;
+        self.expect(Symbol::RightParen, "`)`")?;
+        self.node(at, SyntaxKind::Length(Box::new(inner)))
+    }
+
+    fn contains(&mut self, at: usize, call: ContainsCall) -> Result<Syntax, ExprError> {
         self.advance()?;
         let array = self.expression(Power::OR)?;
         self.expect(Symbol::Comma, "`,` and what the array should contain")?;
         let values = self.expression(Power::OR)?;
         self.expect(Symbol::RightParen, "`)`")?;
-        self.node(at, SyntaxKind::Contains(contains, Box::new([array, values])))
+        self.node(at, SyntaxKind::Contains(call, Box::new([array, values])))
     }
 }

@@ -87,6 +87,30 @@ pub(crate) enum ContainsCall {
     Many(Quantifier),
 }
 
+impl SyntaxKind {
+    /// Whether this has a value, and is not a condition.
+    pub(crate) fn is_value(&self) -> bool {
+        match self {
+            SyntaxKind::Int(_)
+            | SyntaxKind::Float(_)
+            | SyntaxKind::Text(_)
+            | SyntaxKind::Bool(_)
+            | SyntaxKind::Path(..)
+            | SyntaxKind::Template(_)
+            | SyntaxKind::List(_)
+            | SyntaxKind::Length(_) => true,
+            SyntaxKind::Unary(op, _) => *op != UnaryOp::Not,
+            SyntaxKind::Binary(op, ..) => matches!(op, BinaryOp::Arith(_)),
+            SyntaxKind::And(_)
+            | SyntaxKind::Or(_)
+            | SyntaxKind::Range(..)
+            | SyntaxKind::IsNull(_)
+            | SyntaxKind::Exists(_)
+            | SyntaxKind::Contains(..) => false,
+        }
+    }
+}
+
 impl Syntax {
     /// A part with the height that its own parts give it.
     pub(crate) fn new(at: usize, kind: SyntaxKind) -> Syntax {
