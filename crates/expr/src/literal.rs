@@ -114,7 +114,7 @@ pub(crate) fn raw(rest: &str) -> Literal {
     loop {
         match bytes.get(next) {
             None | Some(b'\n' | b'\r') => return Err((next, "the raw text does not end".to_owned())),
-            Some(b'\\') => next += 2,
+            Some(b'\\') if !matches!(bytes.get(next + 1), None | Some(b'\n' | b'\r')) => next += 2,
             Some(&byte) if byte == bytes[0] => break,
             Some(_) => next += 1,
         }
@@ -232,6 +232,6 @@ mod tests {
             assert_eq!(quoted(text).unwrap_err().0, at, "{text}");
         }
         assert_eq!(quoted(r"'\xff'").unwrap_err(), (0, "the quoted text is not UTF-8".to_owned()));
-        assert_eq!(raw(r"'abc\").unwrap_err().0, 6);
+        assert_eq!(raw(r"'abc\").unwrap_err().0, 5);
     }
 }

@@ -203,7 +203,7 @@ fn refuse_hostile_nesting() {
         nested("1 == ", "1", "", 100_000),
         nested("(age == 1 and (ok == true or ", "age == 2", "))", 90),
     ] {
-        let error = read(&text).unwrap_err();
+        let error = read(&text).expect_err("too deep");
         assert!(matches!(error.problem, Problem::TooDeep(_)), "{}: {error}", &text[..40]);
     }
     assert!(read(&nested("(", "age == 1", ")", 100)).is_ok());
