@@ -8,9 +8,10 @@ pub mod collections;
 pub mod entries;
 pub mod error;
 pub mod keys;
+mod mirror;
 pub mod segments;
 
-pub use collections::{Collections, CollectionsView};
+pub use collections::{CatalogChange, Collections, CollectionsView};
 pub use entries::{
     AliasEntry, CollectionEntry, DatabaseEntry, IndexEntry, LoadState, PartitionEntry, SchemaVersion,
 };
