@@ -12,6 +12,7 @@
 mod ci;
 mod e2e;
 mod fix;
+mod services;
 mod step;
 mod tidy;
 mod workspace;
@@ -33,6 +34,7 @@ COMMANDS
                        invariant ids, dependencies, lints, words, biased selects, links).
     fix                Format everything and apply what clippy can repair by itself.
     e2e [ARG...]       Build the release binary and run the end-to-end tests; arguments go to pytest.
+    services ...       Install, start, stop the real servers that tests use; see `services help`.
     help               This text.
 
 ENVIRONMENT
@@ -55,7 +57,7 @@ fn run(arguments: &[String]) -> Result<()> {
         print!("{HELP}");
         bail!("a command is missing");
     };
-    if rest.first().is_some_and(|first| first == "--help") && command != "e2e" {
+    if rest.first().is_some_and(|first| first == "--help") && command != "e2e" && command != "services" {
         print!("{HELP}");
         return Ok(());
     }
@@ -67,6 +69,7 @@ fn run(arguments: &[String]) -> Result<()> {
         ("ci", steps) => ci::run(steps),
         ("tidy", []) => tidy::run(),
         ("fix", []) => fix::run(),
+        ("services", arguments) => services::run(arguments),
         ("e2e", pytest_arguments) => e2e::run(pytest_arguments),
         ("tidy" | "fix", extra) => bail!("`{command}` takes no arguments, but got {extra:?}"),
         (unknown, _) => {
