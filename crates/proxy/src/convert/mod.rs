@@ -1,0 +1,6 @@
+//! Between Milvus' wire words and ours, where `cinclus_types::convert` does not already do it.
+
+pub mod columns;
+pub mod keys;
+pub mod output;
+pub mod templates;

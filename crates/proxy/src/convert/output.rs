@@ -1,0 +1,45 @@
+//! Columns of answers.
+
+use cinclus_types::convert::{column_to_wire, scalar};
+use cinclus_types::proto::schema::{FieldData, LongArray, ScalarField, field_data, scalar_field};
+use cinclus_types::{Column, ColumnData, DataType, FieldId, FieldSchema, Rows};
+
+/// Takes the column of a field out of an answer; a column without rows if it is not there (an answer
+/// without rows has no columns).
+#[must_use]
+pub fn take_column(rows: &mut Rows, field: &FieldSchema) -> FieldData {
+    let at = rows.columns.iter().position(|column| column.field == field.id);
+    let column = at.map_or_else(|| no_rows(field), |at| rows.columns.swap_remove(at));
+    column_to_wire(field, column)
+}
+
+/// The column of a field without rows.
+#[must_use]
+pub fn no_rows(field: &FieldSchema) -> Column {
+    let data = match field.data_type {
+        DataType::FloatVector => ColumnData::FloatVector { dim: field.dim(), data: Vec::new() },
+        data_type => scalar::empty(data_type, 0),
+    };
+    Column::new(field.id, data)
+}
+
+/// The fields that an answer needs.
+#[must_use]
+pub fn ids(fields: &[&FieldSchema]) -> Vec<FieldId> {
+    fields.iter().map(|field| field.id).collect()
+}
+
+/// The column `count(*)`.
+#[must_use]
+pub fn count(rows: u64) -> FieldData {
+    let data = vec![i64::try_from(rows).unwrap_or(i64::MAX)];
+    FieldData {
+        r#type: DataType::Int64.number(),
+        field_name: "count(*)".to_owned(),
+        field: Some(field_data::Field::Scalars(ScalarField {
+            data: Some(scalar_field::Data::LongData(LongArray { data })),
+            valid_data: Vec::new(),
+        })),
+        ..FieldData::default()
+    }
+}

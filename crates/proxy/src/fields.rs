@@ -1,0 +1,107 @@
+//! Which fields an answer shows.
+
+use cinclus_types::proto::schema::FieldData;
+use cinclus_types::{CollectionSchema, FieldId, FieldSchema, Rows};
+
+use crate::convert::output;
+use crate::status::ProxyError;
+
+/// The fields of an answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OutputFields {
+    /// The fields to read, each once.
+    pub fields: Vec<FieldSchema>,
+    /// The names to tell the client: of the fields, and of keys inside `$meta`.
+    pub names: Vec<String>,
+}
+
+impl OutputFields {
+    /// The fields of the asked names. `*` is every field. A name that the schema does not have is a key
+    /// inside `$meta`, if there is such.
+    ///
+    /// # Errors
+    /// There is no such field.
+    pub fn of(schema: &CollectionSchema, asked: &[String]) -> Result<OutputFields, ProxyError> {
+        let mut output = OutputFields { fields: Vec::new(), names: Vec::new() };
+        for name in asked.iter().map(|name| name.trim()) {
+            match (name, schema.field(name), schema.dynamic_field()) {
+                ("*", _, _) => schema.fields.iter().for_each(|field| output.add(field, &field.name)),
+                (_, Some(field), _) => output.add(field, &field.name),
+                (_, None, Some(meta)) if is_key(name) => output.add(meta, name),
+                (_, None, _) => return Err(ProxyError::OutputFieldNotFound(name.to_owned())),
+            }
+        }
+        Ok(output)
+    }
+
+    /// The same with a field that is always shown, first.
+    #[must_use]
+    pub fn with_first(mut self, field: &FieldSchema) -> OutputFields {
+        if self.fields.iter().all(|other| other.id != field.id) {
+            self.fields.insert(0, field.clone());
+            self.names.insert(0, field.name.clone());
+        }
+        self
+    }
+
+    fn add(&mut self, field: &FieldSchema, name: &str) {
+        if self.fields.iter().all(|other| other.id != field.id) {
+            self.fields.push(field.clone());
+        }
+        if self.names.iter().all(|other| other != name) {
+            self.names.push(name.to_owned());
+        }
+    }
+
+    /// The ids of the fields to read.
+    #[must_use]
+    pub fn ids(&self) -> Vec<FieldId> {
+        self.fields.iter().map(|field| field.id).collect()
+    }
+
+    /// The columns of the answer, one for each field even without rows.
+    #[must_use]
+    pub fn columns(&self, mut rows: Rows) -> Vec<FieldData> {
+        self.fields.iter().map(|field| output::take_column(&mut rows, field)).collect()
+    }
+}
+
+/// Whether a name can be a key inside `$meta`.
+fn is_key(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '$')
+}
+
+#[cfg(test)]
+mod tests {
+    use cinclus_types::DataType;
+
+    use super::*;
+
+    fn schema(dynamic: bool) -> CollectionSchema {
+        let mut schema = CollectionSchema { dynamic, ..CollectionSchema::default() };
+        schema.fields.push(FieldSchema::new(FieldId(100), "id", DataType::Int64).as_primary_key());
+        schema.fields.push(FieldSchema::new(FieldId(101), "a", DataType::VarChar));
+        if dynamic {
+            let mut meta = FieldSchema::new(FieldId(102), "$meta", DataType::Json);
+            meta.dynamic = true;
+            schema.fields.push(meta);
+        }
+        schema
+    }
+
+    fn check(dynamic: bool, asked: &[&str]) -> Result<(Vec<i64>, Vec<String>), String> {
+        let asked: Vec<String> = asked.iter().map(|name| (*name).to_owned()).collect();
+        let output = OutputFields::of(&schema(dynamic), &asked).map_err(|error| error.to_string())?;
+        Ok((output.ids().iter().map(|id| id.0).collect(), output.names))
+    }
+
+    #[test]
+    fn names_stars_and_dynamic_keys_are_found() {
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        assert_eq!(check(false, &["a", "a"]), Ok((vec![101], names(&["a"]))));
+        assert_eq!(check(true, &["*"]), Ok((vec![100, 101, 102], names(&["id", "a", "$meta"]))));
+        assert_eq!(check(true, &["color", "x"]), Ok((vec![102], names(&["color", "x"]))));
+        assert_eq!(check(false, &["color"]), Err("field color not exist".to_owned()));
+        assert_eq!(check(true, &["a b"]), Err("field a b not exist".to_owned()));
+    }
+}

@@ -1,0 +1,145 @@
+//! Loading and releasing: whether a collection can be searched.
+
+use cinclus_rpc::{Ddl, ReadError};
+use cinclus_types::proto::common::{LoadState, Status};
+
+use crate::proto::milvus as wire;
+use crate::proxy::{Call, Proxy, Target};
+use crate::read::partitions;
+use crate::status::{ProxyError, success};
+
+/// Loads a collection. Loading it again is a success.
+///
+/// # Errors
+/// A vector field has no index, or the collection is missing.
+pub(crate) async fn load_collection(
+    proxy: &Proxy,
+    call: &Call,
+    request: wire::LoadCollectionRequest,
+) -> Result<Status, ProxyError> {
+    let target = proxy.known(call, &request.db_name, &request.collection_name)?;
+    proxy.ddl(load(&target, None, request.replica_number, request.load_fields)).await?;
+    Ok(success())
+}
+
+/// Loads partitions.
+///
+/// # Errors
+/// A vector field has no index, or the collection or a partition is missing.
+pub(crate) async fn load_partitions(
+    proxy: &Proxy,
+    call: &Call,
+    request: wire::LoadPartitionsRequest,
+) -> Result<Status, ProxyError> {
+    let target = proxy.known(call, &request.db_name, &request.collection_name)?;
+    let names = named(&target, request.partition_names)?;
+    proxy.ddl(load(&target, Some(names), request.replica_number, request.load_fields)).await?;
+    Ok(success())
+}
+
+fn load(target: &Target, partitions: Option<Vec<String>>, replicas: i32, fields: Vec<String>) -> Ddl {
+    Ddl::Load {
+        database: target.database.name.clone(),
+        collection: target.collection.name.clone(),
+        partitions,
+        replicas: u32::try_from(replicas).unwrap_or(0),
+        fields,
+    }
+}
+
+fn named(target: &Target, names: Vec<String>) -> Result<Vec<String>, ProxyError> {
+    if names.is_empty() {
+        return Err(ProxyError::Invalid("due to no partition specified".to_owned()));
+    }
+    match names.iter().find(|name| target.collection.partition(name).is_none()) {
+        Some(name) => Err(ProxyError::PartitionNotFound(name.clone())),
+        None => Ok(names),
+    }
+}
+
+/// Releases a collection.
+///
+/// # Errors
+/// The collection is missing.
+pub(crate) async fn release_collection(
+    proxy: &Proxy,
+    call: &Call,
+    request: wire::ReleaseCollectionRequest,
+) -> Result<Status, ProxyError> {
+    let target = proxy.known(call, &request.db_name, &request.collection_name)?;
+    proxy.ddl(release(&target, None)).await?;
+    Ok(success())
+}
+
+/// Releases partitions.
+///
+/// # Errors
+/// The collection or a partition is missing.
+pub(crate) async fn release_partitions(
+    proxy: &Proxy,
+    call: &Call,
+    request: wire::ReleasePartitionsRequest,
+) -> Result<Status, ProxyError> {
+    let target = proxy.known(call, &request.db_name, &request.collection_name)?;
+    let names = named(&target, request.partition_names)?;
+    proxy.ddl(release(&target, Some(names))).await?;
+    Ok(success())
+}
+
+fn release(target: &Target, partitions: Option<Vec<String>>) -> Ddl {
+    Ddl::Release {
+        database: target.database.name.clone(),
+        collection: target.collection.name.clone(),
+        partitions,
+    }
+}
+
+/// How many of a hundred parts of a collection, or of partitions, can be searched: of its shards, so many
+/// serve.
+///
+/// # Errors
+/// Nothing of it is to be loaded.
+pub(crate) async fn progress(
+    proxy: &Proxy,
+    call: &Call,
+    request: wire::GetLoadingProgressRequest,
+) -> Result<wire::GetLoadingProgressResponse, ProxyError> {
+    let target = proxy.known(call, &request.db_name, &request.collection_name)?;
+    if !is_to_be_loaded(&target, &request.partition_names)? {
+        let error = ReadError::NotLoaded(target.collection.id);
+        return Err(ProxyError::Read { verb: "get loading progress", error });
+    }
+    let progress = percent(proxy, &target).await?;
+    Ok(wire::GetLoadingProgressResponse { status: Some(success()), progress, refresh_progress: 100 })
+}
+
+/// Tells whether a collection, or partitions of it, can be searched.
+///
+/// # Errors
+/// A partition is missing.
+pub(crate) async fn state(
+    proxy: &Proxy,
+    call: &Call,
+    request: wire::GetLoadStateRequest,
+) -> Result<wire::GetLoadStateResponse, ProxyError> {
+    let state = match proxy.known(call, &request.db_name, &request.collection_name) {
+        Err(ProxyError::Ddl(_)) => LoadState::NotExist,
+        Err(other) => return Err(other),
+        Ok(target) if !is_to_be_loaded(&target, &request.partition_names)? => LoadState::NotLoad,
+        Ok(target) if percent(proxy, &target).await? < 100 => LoadState::Loading,
+        Ok(_) => LoadState::Loaded,
+    };
+    Ok(wire::GetLoadStateResponse { status: Some(success()), state: state as i32 })
+}
+
+fn is_to_be_loaded(target: &Target, names: &[String]) -> Result<bool, ProxyError> {
+    let collection = &target.collection;
+    let named = if names.is_empty() { Vec::new() } else { partitions(target, names)? };
+    Ok(collection.is_loaded() && named.iter().all(|id| collection.is_partition_loaded(*id)))
+}
+
+async fn percent(proxy: &Proxy, target: &Target) -> Result<i64, ProxyError> {
+    let shards = proxy.statistics(target).await?;
+    let serving = shards.iter().filter(|shard| shard.serving).count();
+    Ok((serving * 100 / shards.len().max(1)) as i64)
+}

@@ -1,0 +1,144 @@
+//! Queries: rows that match a filter, in the order of their keys.
+
+use cinclus_rpc::QueryPlan;
+use cinclus_types::Rows;
+
+use crate::consistency::Asked;
+use crate::convert::{output, templates};
+use crate::fields::OutputFields;
+use crate::merge::concat;
+use crate::params::QueryParams;
+use crate::proto::milvus::{QueryRequest, QueryResults};
+use crate::proxy::{Call, Proxy, Target};
+use crate::read::{Gathered, Reader, parse_optional, partitions};
+use crate::status::{ProxyError, success};
+
+/// The output field that asks for the number of rows.
+const COUNT: &str = "count(*)";
+
+/// Answers a query.
+///
+/// # Errors
+/// The request does not fit the collection, or a shard did not answer.
+pub(crate) async fn query(
+    proxy: &Proxy,
+    call: &Call,
+    request: QueryRequest,
+) -> Result<QueryResults, ProxyError> {
+    let target = proxy.target(call, &request.db_name, &request.collection_name)?;
+    let params = QueryParams::of(&request.query_params)?;
+    let values = templates::values(&request.expr_template_values);
+    let filter = parse_optional(&target, &request.expr, &values)?;
+    let counts = request.output_fields.iter().any(|name| name.trim().eq_ignore_ascii_case(COUNT));
+    if counts && params.limit.is_some() {
+        return Err(ProxyError::Plain("count entities with pagination is not allowed".to_owned()));
+    }
+    if filter.is_none() && params.limit.is_none() && !counts {
+        return Err(ProxyError::EmptyExpression);
+    }
+    let fields = if counts {
+        OutputFields { fields: Vec::new(), names: vec![COUNT.to_owned()] }
+    } else {
+        OutputFields::of(target.collection.schema(), &request.output_fields)?
+            .with_first(target.primary_key()?)
+    };
+    let partitions = partitions(&target, &request.partition_names)?;
+    let asked = Asked {
+        level: request.consistency_level,
+        use_default: request.use_default_consistency,
+        guarantee: request.guarantee_timestamp,
+        iterator: params.iterator,
+    };
+    let reader = Reader {
+        verb: "query",
+        partitions,
+        freshness: proxy.freshness(&target, asked).await?,
+        ignore_growing: params.ignore_growing,
+        patience: proxy.patience(call),
+        target,
+    };
+    reader.check_loaded()?;
+    let limit = params.limit.map(|limit| limit + params.offset);
+    let plan = QueryPlan { filter, limit, count_only: counts, output: fields.ids() };
+    let answer = reader.query(proxy, plan).await?;
+    results(&reader.target, &fields, answer, counts, &params)
+}
+
+fn results(
+    target: &Target,
+    fields: &OutputFields,
+    answer: Gathered,
+    counts: bool,
+    params: &QueryParams,
+) -> Result<QueryResults, ProxyError> {
+    let session_ts = answer.at().0;
+    let fields_data = if counts {
+        vec![output::count(answer.0.iter().map(|shard| shard.count).sum())]
+    } else {
+        fields.columns(page(answer, params))
+    };
+    Ok(QueryResults {
+        status: Some(success()),
+        fields_data,
+        collection_name: target.collection.name.clone(),
+        output_fields: fields.names.clone(),
+        session_ts,
+        primary_field_name: target.primary_key()?.name.clone(),
+        element_indices: Vec::new(),
+    })
+}
+
+/// The asked rows of all shards, in the order of their keys.
+fn page(answer: Gathered, params: &QueryParams) -> Rows {
+    let mut shards = answer.0;
+    let limit = params.limit.unwrap_or(usize::MAX);
+    if let [shard] = shards.as_mut_slice()
+        && params.offset == 0
+        && shard.keys.len() <= limit
+    {
+        return std::mem::take(&mut shard.rows);
+    }
+    let mut order: Vec<_> = shards.iter().flat_map(|shard| shard.keys.iter()).enumerate().collect();
+    order.sort_unstable_by(|a, b| a.1.cmp(b.1));
+    let rows: Vec<usize> = order.into_iter().skip(params.offset).take(limit).map(|(row, _)| row).collect();
+    concat(shards.into_iter().map(|shard| shard.rows)).take(&rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use cinclus_rpc::QueryAnswer;
+    use cinclus_types::{Column, ColumnData, FieldId, Key};
+
+    use super::*;
+
+    fn shard(keys: &[i64]) -> QueryAnswer {
+        QueryAnswer {
+            keys: keys.iter().map(|key| Key::Int64(*key)).collect(),
+            rows: Rows {
+                count: keys.len(),
+                columns: vec![Column::new(FieldId(100), ColumnData::Int64(keys.to_vec()))],
+            },
+            ..QueryAnswer::default()
+        }
+    }
+
+    fn check(shards: &[&[i64]], limit: Option<usize>, offset: usize, expected: &[i64]) {
+        let answer = Gathered(shards.iter().map(|keys| shard(keys)).collect());
+        let params = QueryParams { limit, offset, ..QueryParams::default() };
+        let rows = page(answer, &params);
+        let found = match rows.columns.first().map(|column| &column.data) {
+            Some(ColumnData::Int64(found)) => found.clone(),
+            _ => Vec::new(),
+        };
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn rows_of_shards_come_in_the_order_of_their_keys() {
+        check(&[&[1, 4, 6], &[2, 3, 9]], None, 0, &[1, 2, 3, 4, 6, 9]);
+        check(&[&[1, 4, 6], &[2, 3, 9]], Some(3), 1, &[2, 3, 4]);
+        check(&[&[1, 4]], Some(1), 1, &[4]);
+        check(&[&[1, 4]], None, 0, &[1, 4]);
+        check(&[&[], &[]], None, 0, &[]);
+    }
+}

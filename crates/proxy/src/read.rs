@@ -1,0 +1,179 @@
+//! What searches and queries share: which rows, how fresh, from which shards.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cinclus_expr::Expr;
+use cinclus_rpc::{
+    Freshness, QueryAnswer, QueryPlan, ReadError, SearchAnswer, SearchPlan, ShardQuery, ShardRead,
+    ShardSearch,
+};
+use cinclus_types::{Key, PartitionId, Tick, VChannel, Value};
+use futures::future::join_all;
+
+use crate::consistency::Asked;
+use crate::proxy::{Proxy, Target};
+use crate::status::ProxyError;
+
+/// Which rows to read, and how fresh.
+#[derive(Clone)]
+pub struct Reader {
+    /// What the client does, for its errors.
+    pub verb: &'static str,
+    /// Whose rows.
+    pub target: Target,
+    /// In which partitions; empty: all loaded ones.
+    pub partitions: Vec<PartitionId>,
+    /// How fresh.
+    pub freshness: Freshness,
+    /// Leave growing segments out.
+    pub ignore_growing: bool,
+    /// The longest wait.
+    pub patience: Duration,
+}
+
+impl Reader {
+    /// Refuses to read what is not loaded.
+    ///
+    /// # Errors
+    /// The collection or a named partition is not loaded.
+    pub fn check_loaded(&self) -> Result<(), ProxyError> {
+        let collection = &self.target.collection;
+        if !collection.is_loaded() {
+            return Err(self.error(ReadError::NotLoaded(collection.id)));
+        }
+        match self.partitions.iter().find(|id| !collection.is_partition_loaded(**id)) {
+            Some(id) => Err(self.error(ReadError::PartitionNotLoaded(*id))),
+            None => Ok(()),
+        }
+    }
+
+    /// Queries all shards at once.
+    ///
+    /// # Errors
+    /// That of a shard.
+    pub async fn query(&self, proxy: &Proxy, plan: QueryPlan) -> Result<Gathered, ProxyError> {
+        let plan = Arc::new(plan);
+        let client = &proxy.parts().client;
+        let queries =
+            self.target.collection.vchannels.iter().map(|vchannel| {
+                client.query(ShardQuery { read: self.shard(vchannel), plan: Arc::clone(&plan) })
+            });
+        let answers: Result<Vec<QueryAnswer>, ReadError> = join_all(queries).await.into_iter().collect();
+        Ok(Gathered(answers.map_err(|error| self.error(error))?))
+    }
+
+    /// Searches all shards at once.
+    ///
+    /// # Errors
+    /// That of a shard.
+    pub async fn search(
+        &self,
+        proxy: &Proxy,
+        plan: Arc<SearchPlan>,
+    ) -> Result<Vec<SearchAnswer>, ProxyError> {
+        let client = &proxy.parts().client;
+        let searches = self.target.collection.vchannels.iter().map(|vchannel| {
+            client.search(ShardSearch { read: self.shard(vchannel), plan: Arc::clone(&plan) })
+        });
+        let answers: Result<Vec<SearchAnswer>, ReadError> = join_all(searches).await.into_iter().collect();
+        answers.map_err(|error| self.error(error))
+    }
+
+    fn shard(&self, vchannel: &VChannel) -> ShardRead {
+        ShardRead {
+            vchannel: vchannel.clone(),
+            collection: self.target.collection.id,
+            partitions: self.partitions.clone(),
+            freshness: self.freshness,
+            ignore_growing: self.ignore_growing,
+            patience: self.patience,
+        }
+    }
+
+    fn error(&self, error: ReadError) -> ProxyError {
+        ProxyError::Read { verb: self.verb, error }
+    }
+}
+
+/// The answers of all shards to a query.
+pub struct Gathered(pub Vec<QueryAnswer>);
+
+impl Gathered {
+    /// The tick that every shard had reached.
+    #[must_use]
+    pub fn at(&self) -> Tick {
+        self.0.iter().map(|answer| answer.at).min().unwrap_or_default()
+    }
+
+    /// The least keys, ascending. A key is in one shard only.
+    #[must_use]
+    pub fn least(&self, count: usize) -> Vec<Key> {
+        let mut keys: Vec<Key> = self.0.iter().flat_map(|answer| answer.keys.iter().cloned()).collect();
+        keys.sort_unstable();
+        keys.truncate(count);
+        keys
+    }
+}
+
+impl Proxy {
+    /// How fresh a read of a collection must be. The first read of an iterator fixes a snapshot for all
+    /// shards and all its later reads.
+    ///
+    /// # Errors
+    /// An unknown level, or the coordinator did not answer.
+    pub async fn freshness(&self, target: &Target, asked: Asked) -> Result<Freshness, ProxyError> {
+        if asked.iterator && asked.snapshot().is_none() {
+            return Ok(Freshness::Snapshot(self.parts().coord.ticks(1).await?.first));
+        }
+        asked.freshness(target.collection.consistency, self.now())
+    }
+}
+
+/// The partitions of these names.
+///
+/// # Errors
+/// One is missing, or partitions are picked by key.
+pub fn partitions(target: &Target, names: &[String]) -> Result<Vec<PartitionId>, ProxyError> {
+    let names: Vec<&String> = names.iter().filter(|name| !name.is_empty()).collect();
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
+    if target.collection.schema().fields.iter().any(|field| field.partition_key) {
+        return Err(ProxyError::PartitionsPickedByKey);
+    }
+    let id = |name: &&String| match target.collection.partition(name) {
+        Some(partition) => Ok(partition.id),
+        None => Err(ProxyError::PartitionNameNotFound((*name).clone())),
+    };
+    names.iter().map(id).collect()
+}
+
+/// Reads a filter.
+///
+/// # Errors
+/// The text is not a filter of this collection.
+pub fn parse_filter(
+    target: &Target,
+    text: &str,
+    values: &BTreeMap<String, Value>,
+) -> Result<Expr, ProxyError> {
+    cinclus_expr::parse(text, target.collection.schema(), values)
+        .map_err(|error| ProxyError::Expression { text: text.to_owned(), reason: error.to_string() })
+}
+
+/// Reads a filter that may be left out.
+///
+/// # Errors
+/// The text is not a filter of this collection.
+pub fn parse_optional(
+    target: &Target,
+    text: &str,
+    values: &BTreeMap<String, Value>,
+) -> Result<Option<Arc<Expr>>, ProxyError> {
+    if text.trim().is_empty() {
+        return Ok(None);
+    }
+    parse_filter(target, text, values).map(|expr| Some(Arc::new(expr)))
+}

@@ -1,0 +1,344 @@
+//! From the columns of a write as a client sends them to columns that can go into the log: one for each
+//! field, in the order of the schema, of the right type and length, without a value that does not fit.
+
+use cinclus_types::proto::schema::{FieldData, ScalarField, field_data, scalar_field, vector_field};
+use cinclus_types::{CollectionSchema, DataType, FieldSchema, Keys};
+
+use crate::convert::{columns, keys};
+use crate::validate::{fill, values};
+
+/// Why rows are refused.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum RowError {
+    /// No row at all.
+    #[error("num_rows should be greater than 0: invalid parameter")]
+    NoRows,
+    /// A column that the schema does not have.
+    #[error("fieldName {0} not exist in collection schema: invalid parameter")]
+    UnknownField(String),
+    /// A column given twice.
+    #[error("duplicated field name {0} found: invalid parameter")]
+    Duplicated(String),
+    /// A column that must be given.
+    #[error(
+        "the number of fields is less than needed, fieldSchema({0}) has no corresponding fieldData pass in: invalid parameter"
+    )]
+    Missing(String),
+    /// Values for the server's own keys.
+    #[error("not need to pass pk field({0}) when autoid==true in insert: invalid parameter")]
+    AutoIdGiven(String),
+    /// Values of another type.
+    #[error(
+        "the data type of field {field} does not match its schema, expected {expected:?}: invalid parameter"
+    )]
+    WrongType {
+        /// The field.
+        field: String,
+        /// Its type.
+        expected: DataType,
+    },
+    /// More or fewer values than rows.
+    #[error(
+        "the num_rows ({actual}) of field ({field}) is not equal to passed num_rows ({expected}): invalid parameter[expected={expected}][actual={actual}]"
+    )]
+    RowCount {
+        /// The field.
+        field: String,
+        /// Rows of the request.
+        expected: usize,
+        /// Values.
+        actual: usize,
+    },
+    /// Nulls where none may be.
+    #[error("field ({0}) is not nullable, but row {1} has no value: invalid parameter")]
+    NotNullable(String, usize),
+    /// Vectors of another dimension.
+    #[error(
+        "the dim ({actual}) of field data({field}) is not equal to schema dim ({expected}): invalid parameter[expected={expected}][actual={actual}]"
+    )]
+    Dimension {
+        /// The field.
+        field: String,
+        /// Its dimension.
+        expected: usize,
+        /// The given one.
+        actual: i64,
+    },
+    /// A number that is none, or infinite.
+    #[error("value '{value}' of field ({field}) is not a number or infinity: invalid parameter")]
+    NotFinite {
+        /// The field.
+        field: String,
+        /// The value.
+        value: String,
+    },
+    /// An integer that its type does not hold.
+    #[error("the {row}th element ({value}) out of range: [{low}, {high}]: invalid parameter")]
+    OutOfRange {
+        /// The row.
+        row: usize,
+        /// The value.
+        value: i64,
+        /// The least allowed.
+        low: i64,
+        /// The greatest allowed.
+        high: i64,
+    },
+    /// A text that is too long.
+    #[error(
+        "the length ({length}) of {row}th VarChar {field} exceeds max length ({limit}): invalid parameter"
+    )]
+    TooLong {
+        /// The field.
+        field: String,
+        /// The row.
+        row: usize,
+        /// Bytes of the text.
+        length: usize,
+        /// Bytes allowed.
+        limit: usize,
+    },
+    /// An Array with too many items.
+    #[error(
+        "the length ({length}) of {row}th array {field} exceeds max capacity ({limit}): invalid parameter"
+    )]
+    TooMany {
+        /// The field.
+        field: String,
+        /// The row.
+        row: usize,
+        /// Items.
+        length: usize,
+        /// Items allowed.
+        limit: usize,
+    },
+    /// A JSON value that is too long.
+    #[error("the length ({length}) of json field ({field}) exceeds max length ({limit}): invalid parameter")]
+    JsonTooLong {
+        /// The field.
+        field: String,
+        /// Bytes.
+        length: usize,
+        /// Bytes allowed.
+        limit: usize,
+    },
+    /// Not JSON.
+    #[error("the {row}th value of json field ({field}) is not valid: {reason}: invalid parameter")]
+    Json {
+        /// The field.
+        field: String,
+        /// The row.
+        row: usize,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// Rows that can go into the log.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Completed {
+    /// How many.
+    pub count: usize,
+    /// One column for each field, in the order of the schema.
+    pub columns: Vec<FieldData>,
+    /// Their primary keys.
+    pub keys: Keys,
+}
+
+/// Columns of a write that were checked, before what is missing is filled in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Checked {
+    count: usize,
+    slots: Vec<Option<FieldData>>,
+}
+
+impl Checked {
+    /// Checks the columns of an insert.
+    ///
+    /// # Errors
+    /// The first fault that is found.
+    pub fn insert(
+        schema: &CollectionSchema,
+        given: Vec<FieldData>,
+        count: usize,
+    ) -> Result<Checked, RowError> {
+        let checked = Checked::upsert(schema, given, count)?;
+        match schema.fields.iter().zip(&checked.slots).find(|(field, slot)| field.auto_id && slot.is_some()) {
+            Some((field, _)) => Err(RowError::AutoIdGiven(field.name.clone())),
+            None => Ok(checked),
+        }
+    }
+
+    /// Checks the columns of an upsert, which may name keys that the server made.
+    ///
+    /// # Errors
+    /// The first fault that is found.
+    pub fn upsert(
+        schema: &CollectionSchema,
+        given: Vec<FieldData>,
+        count: usize,
+    ) -> Result<Checked, RowError> {
+        if count == 0 {
+            return Err(RowError::NoRows);
+        }
+        let mut slots: Vec<Option<FieldData>> = vec![None; schema.fields.len()];
+        for column in given {
+            let at = position(schema, &column)?;
+            if slots[at].replace(column).is_some() {
+                return Err(RowError::Duplicated(schema.fields[at].name.clone()));
+            }
+        }
+        // Every schema has a vector that must be given: after this, `count` is as real as the request.
+        for (field, slot) in schema.fields.iter().zip(&mut slots) {
+            *slot = slot.take().map(|column| check(field, column, count)).transpose()?;
+            if slot.is_none() && !field.auto_id && !fill::can_be_missing(field) {
+                return Err(RowError::Missing(field.name.clone()));
+            }
+        }
+        Ok(Checked { count, slots })
+    }
+
+    /// How many rows.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Takes the given primary keys out, if there are such: they will be made anew.
+    #[must_use]
+    pub fn take_keys(&mut self, schema: &CollectionSchema) -> Option<Keys> {
+        let at = schema.fields.iter().position(|field| field.primary_key)?;
+        keys::of_column(&self.slots[at].take()?)
+    }
+
+    /// Fills in what was not given. `auto_ids` are for the keys that the server makes.
+    #[must_use]
+    pub fn complete(self, schema: &CollectionSchema, auto_ids: &[i64]) -> Completed {
+        let count = self.count;
+        let fill = |(field, slot): (&FieldSchema, Option<FieldData>)| match slot {
+            Some(column) => column,
+            None if field.auto_id => fill::auto_ids(field, auto_ids),
+            None => fill::missing(field, count),
+        };
+        let columns: Vec<FieldData> = schema.fields.iter().zip(self.slots).map(fill).collect();
+        let key = schema.fields.iter().position(|field| field.primary_key);
+        let keys = key.and_then(|at| keys::of_column(&columns[at])).unwrap_or(Keys::Int64(Vec::new()));
+        Completed { count, columns, keys }
+    }
+}
+
+/// Which field a column is for.
+fn position(schema: &CollectionSchema, column: &FieldData) -> Result<usize, RowError> {
+    let name = column.field_name.as_str();
+    let is_meta = column.is_dynamic || name == CollectionSchema::DYNAMIC_FIELD;
+    schema
+        .fields
+        .iter()
+        .position(|field| if is_meta { field.dynamic } else { !field.dynamic && field.name == name })
+        .ok_or_else(|| RowError::UnknownField(name.to_owned()))
+}
+
+/// Checks one column, and gives it the form that the log has: full length, the marks of nulls at the
+/// column, no marks if every row has a value.
+///
+/// # Errors
+/// The first value that does not fit.
+pub fn check(field: &FieldSchema, mut column: FieldData, count: usize) -> Result<FieldData, RowError> {
+    let valid = take_valid(&mut column);
+    if valid.len() != count && !valid.is_empty() {
+        return Err(RowError::RowCount { field: field.name.clone(), expected: count, actual: valid.len() });
+    }
+    let nulls = valid.iter().any(|valid| !valid);
+    if nulls && !field.nullable && field.default.is_none() {
+        let row = valid.iter().position(|valid| !valid).unwrap_or(0);
+        return Err(RowError::NotNullable(field.name.clone(), row));
+    }
+    if field.data_type == DataType::FloatVector {
+        check_vectors(field, &column, count)?;
+    } else {
+        check_scalars(field, &mut column, &valid, count)?;
+    }
+    column.r#type = field.data_type.number();
+    column.field_name.clone_from(&field.name);
+    column.field_id = field.id.0;
+    column.is_dynamic = field.dynamic;
+    if nulls && !field.default.as_ref().is_some_and(|default| fill::put_default(&mut column, default, &valid))
+    {
+        column.valid_data = valid;
+    }
+    Ok(column)
+}
+
+/// Takes the marks of nulls from where the client put them: newer clients put them into the column.
+fn take_valid(column: &mut FieldData) -> Vec<bool> {
+    let inner = match &mut column.field {
+        Some(field_data::Field::Scalars(scalars)) => std::mem::take(&mut scalars.valid_data),
+        Some(field_data::Field::Vectors(vectors)) => std::mem::take(&mut vectors.valid_data),
+        Some(field_data::Field::StructArrays(_)) | None => Vec::new(),
+    };
+    let outer = std::mem::take(&mut column.valid_data);
+    if inner.is_empty() { outer } else { inner }
+}
+
+fn check_vectors(field: &FieldSchema, column: &FieldData, count: usize) -> Result<(), RowError> {
+    let wrong = || RowError::WrongType { field: field.name.clone(), expected: field.data_type };
+    let Some(field_data::Field::Vectors(vectors)) = &column.field else { return Err(wrong()) };
+    let Some(vector_field::Data::FloatVector(floats)) = &vectors.data else { return Err(wrong()) };
+    let dim = field.dim();
+    if usize::try_from(vectors.dim) != Ok(dim) {
+        return Err(RowError::Dimension { field: field.name.clone(), expected: dim, actual: vectors.dim });
+    }
+    if floats.data.len() != count * dim {
+        let actual = floats.data.len() / dim.max(1);
+        return Err(RowError::RowCount { field: field.name.clone(), expected: count, actual });
+    }
+    values::finite(field, floats.data.iter().map(|value| f64::from(*value)))
+}
+
+fn check_scalars(
+    field: &FieldSchema,
+    column: &mut FieldData,
+    valid: &[bool],
+    count: usize,
+) -> Result<(), RowError> {
+    let scalars = match &mut column.field {
+        Some(field_data::Field::Scalars(scalars)) => scalars,
+        Some(field_data::Field::Vectors(_) | field_data::Field::StructArrays(_)) => {
+            return Err(RowError::WrongType { field: field.name.clone(), expected: field.data_type });
+        }
+        // A client that has only nulls sends no values at all.
+        none => {
+            *none = Some(field_data::Field::Scalars(ScalarField::default()));
+            let Some(field_data::Field::Scalars(scalars)) = none else { return Ok(()) };
+            scalars
+        }
+    };
+    if scalars.data.is_none() {
+        scalars.data = Some(fill::no_values(field.data_type, field.element_type));
+    }
+    set_element_type(field, scalars);
+    values::scalars(field, field.data_type, scalars)?;
+    let (length, present) = (columns::scalar_len(scalars), valid.iter().filter(|valid| **valid).count());
+    if length == count {
+        Ok(())
+    } else if !valid.is_empty() && length == present {
+        fill::spread(scalars, valid);
+        Ok(())
+    } else {
+        Err(RowError::RowCount { field: field.name.clone(), expected: count, actual: length })
+    }
+}
+
+fn set_element_type(field: &FieldSchema, scalars: &mut ScalarField) {
+    if let (Some(scalar_field::Data::ArrayData(arrays)), Some(element)) =
+        (&mut scalars.data, field.element_type)
+    {
+        arrays.element_type = element.number();
+        for row in &mut arrays.data {
+            // An empty list has no values and so no kind of its own.
+            if row.data.is_none() {
+                row.data = Some(fill::no_values(element, None));
+            }
+        }
+    }
+}

@@ -1,0 +1,339 @@
+//! From a schema as a client sends it to one of ours, or to the reason why not.
+
+use std::collections::BTreeMap;
+
+use cinclus_types::convert::field_from_wire;
+use cinclus_types::proto::schema as wire;
+use cinclus_types::{CollectionSchema, DataType, FieldId, FieldSchema, Value};
+
+use crate::names::{self, NameError};
+
+/// Why a schema is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SchemaError {
+    /// A name that is not allowed.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// Told in the older form (no code of its own).
+    #[error("{0}")]
+    Plain(String),
+    /// Told as an invalid parameter.
+    #[error("{0}: invalid parameter")]
+    Invalid(String),
+}
+
+/// Fields of a collection, at most.
+const FIELDS_MAX: usize = 64;
+/// Vector fields of a collection, at most.
+const VECTOR_FIELDS_MAX: usize = 4;
+/// The dimensions of a float vector.
+const DIM: std::ops::RangeInclusive<i64> = 2..=32768;
+/// Bytes of a VarChar, at most.
+const LENGTH_MAX: i64 = 65535;
+/// Items of an Array, at most.
+const CAPACITY_MAX: i64 = 4096;
+
+fn plain<T>(text: impl Into<String>) -> Result<T, SchemaError> {
+    Err(SchemaError::Plain(text.into()))
+}
+
+/// Checks the schema of a collection to create and gives its fields their ids, in order from 100;
+/// `$meta` comes last if the schema is dynamic.
+///
+/// # Errors
+/// The first fault that is found, in Milvus' words.
+pub fn check(collection: &str, given: &wire::CollectionSchema) -> Result<CollectionSchema, SchemaError> {
+    refuse_unserved(given)?;
+    if given.fields.len() > FIELDS_MAX {
+        return plain(format!("maximum field's number should be limited to {FIELDS_MAX}"));
+    }
+    let mut schema = CollectionSchema {
+        name: collection.to_owned(),
+        description: given.description.clone(),
+        dynamic: given.enable_dynamic_field,
+        ..CollectionSchema::default()
+    };
+    for (at, field) in given.fields.iter().enumerate() {
+        names::field(&field.name)?;
+        if schema.field(&field.name).is_some() {
+            return plain(format!("duplicated field name {} found", field.name));
+        }
+        schema.fields.push(check_field(collection, FieldId(FieldId::FIRST_USER.0 + at as i64), field)?);
+    }
+    check_roles(&schema)?;
+    if schema.dynamic {
+        let id = FieldId(FieldId::FIRST_USER.0 + schema.fields.len() as i64);
+        let mut meta = FieldSchema::new(id, CollectionSchema::DYNAMIC_FIELD, DataType::Json);
+        meta.dynamic = true;
+        meta.description = "dynamic schema".to_owned();
+        schema.fields.push(meta);
+    }
+    Ok(schema)
+}
+
+fn refuse_unserved(given: &wire::CollectionSchema) -> Result<(), SchemaError> {
+    let unserved = [
+        ("functions of a schema", !given.functions.is_empty()),
+        ("struct array fields", !given.struct_array_fields.is_empty()),
+        ("external collections", !given.external_source.is_empty()),
+        ("namespaces", given.enable_namespace),
+    ];
+    match unserved.iter().find(|(_, asked)| *asked) {
+        Some((what, _)) => Err(SchemaError::Invalid(format!("{what} are not supported by Cinclus yet"))),
+        None => Ok(()),
+    }
+}
+
+/// Checks one field.
+///
+/// # Errors
+/// The first fault that is found.
+pub fn check_field(
+    collection: &str,
+    id: FieldId,
+    given: &wire::FieldSchema,
+) -> Result<FieldSchema, SchemaError> {
+    if given.is_dynamic {
+        return plain("cannot explicitly set a field as a dynamic field");
+    }
+    let data_type = data_type(&given.name, given.data_type)?;
+    if data_type == DataType::Array {
+        check_element_type(&given.name, given.element_type)?;
+    }
+    let mut field = field_from_wire(given).map_err(|error| SchemaError::Invalid(error.to_string()))?;
+    field.id = id;
+    check_params(collection, &field)?;
+    check_null(&field)?;
+    check_default(&field)?;
+    Ok(field)
+}
+
+/// Checks changed type parameters of a field.
+///
+/// # Errors
+/// One may not be changed, or not to that value.
+pub fn check_changed(
+    collection: &str,
+    field: &FieldSchema,
+    set: &BTreeMap<String, String>,
+) -> Result<(), SchemaError> {
+    if let Some(key) = set.keys().find(|key| key.as_str() == "dim") {
+        return Err(SchemaError::Invalid(format!("{key} of field {} cannot be altered", field.name)));
+    }
+    let mut changed = field.clone();
+    changed.type_params.extend(set.iter().map(|(key, value)| (key.clone(), value.clone())));
+    check_params(collection, &changed)
+}
+
+fn data_type(field: &str, number: i32) -> Result<DataType, SchemaError> {
+    match wire::DataType::try_from(number) {
+        Ok(wire::DataType::String) => {
+            plain("string data type not supported yet, please use VarChar type instead")
+        }
+        Ok(wire::DataType::None) | Err(_) => {
+            plain(format!("data type {number} of field {field} is not valid"))
+        }
+        Ok(known) => DataType::from_number(number).ok_or_else(|| {
+            SchemaError::Invalid(format!(
+                "data type {} of field {field} is not supported by Cinclus yet",
+                known.as_str_name()
+            ))
+        }),
+    }
+}
+
+fn check_element_type(field: &str, number: i32) -> Result<(), SchemaError> {
+    match DataType::from_number(number) {
+        Some(element) if !matches!(element, DataType::Array | DataType::Json) && !element.is_vector() => {
+            Ok(())
+        }
+        _ => plain(format!("element type {number} of array field {field} is not valid")),
+    }
+}
+
+fn check_params(collection: &str, field: &FieldSchema) -> Result<(), SchemaError> {
+    if field.data_type == DataType::FloatVector {
+        return check_dim(field);
+    }
+    if field.data_type == DataType::VarChar || field.element_type == Some(DataType::VarChar) {
+        check_length(collection, field)?;
+    }
+    if field.data_type == DataType::Array {
+        check_capacity(collection, field)?;
+    }
+    Ok(())
+}
+
+fn number(field: &FieldSchema, key: &str) -> Result<Option<i64>, SchemaError> {
+    match field.type_params.get(key) {
+        None => Ok(None),
+        Some(text) => match text.trim().parse() {
+            Ok(number) => Ok(Some(number)),
+            Err(_) => plain(format!(
+                "type param({key}) of field {} should be an integer, but got {text}",
+                field.name
+            )),
+        },
+    }
+}
+
+fn check_dim(field: &FieldSchema) -> Result<(), SchemaError> {
+    let (low, high) = (DIM.start(), DIM.end());
+    match number(field, "dim")? {
+        None => plain(format!(
+            "dimension is not defined in field type params, check type param `dim` for vector field {}",
+            field.name
+        )),
+        Some(dim) if dim < *low => {
+            plain(format!("invalid dimension: {dim}. should be in range {low} ~ {high}"))
+        }
+        Some(dim) if dim > *high => plain(format!(
+            "invalid dimension: {dim} of field {}. float vector dimension should be in range {low} ~ {high}",
+            field.name
+        )),
+        Some(_) => Ok(()),
+    }
+}
+
+fn check_length(collection: &str, field: &FieldSchema) -> Result<(), SchemaError> {
+    let name = &field.name;
+    match number(field, "max_length")? {
+        None => plain(format!(
+            "type param(max_length) should be specified for varChar field({name}) of collection {collection}"
+        )),
+        Some(length) if !(1..=LENGTH_MAX).contains(&length) => Err(SchemaError::Invalid(format!(
+            "the maximum length specified for a VarChar field({name}) should be in (0, {LENGTH_MAX}], but got {length} instead"
+        ))),
+        Some(_) => Ok(()),
+    }
+}
+
+fn check_capacity(collection: &str, field: &FieldSchema) -> Result<(), SchemaError> {
+    match number(field, "max_capacity")? {
+        None => plain(format!(
+            "type param(max_capacity) should be specified for array field {} of collection {collection}",
+            field.name
+        )),
+        Some(capacity) if !(1..=CAPACITY_MAX).contains(&capacity) => {
+            plain(format!("the maximum capacity specified for a Array should be in (0, {CAPACITY_MAX}]"))
+        }
+        Some(_) => Ok(()),
+    }
+}
+
+fn check_null(field: &FieldSchema) -> Result<(), SchemaError> {
+    if !field.nullable {
+        return Ok(());
+    }
+    if field.primary_key {
+        return Err(SchemaError::Invalid(format!(
+            "primary field not support null, field name = {}",
+            field.name
+        )));
+    }
+    if field.data_type.is_vector() {
+        return Err(SchemaError::Invalid(format!(
+            "vector type not support null, field name = {}",
+            field.name
+        )));
+    }
+    if field.partition_key {
+        return Err(SchemaError::Invalid(format!(
+            "partition key field not support nullable, field name = {}",
+            field.name
+        )));
+    }
+    Ok(())
+}
+
+fn check_default(field: &FieldSchema) -> Result<(), SchemaError> {
+    let name = &field.name;
+    let Some(value) = &field.default else { return Ok(()) };
+    if field.primary_key {
+        return Err(SchemaError::Invalid(format!(
+            "primary field not support default_value, field name = {name}"
+        )));
+    }
+    match value {
+        Value::Json(_) => {
+            Err(SchemaError::Invalid(format!("type JSON not support default_value, name:{name}")))
+        }
+        Value::Text(text) if text.len() > field.max_length() => Err(SchemaError::Invalid(format!(
+            "the length ({}) of default_value of field {name} exceeds max length ({})",
+            text.len(),
+            field.max_length()
+        ))),
+        Value::Float(number) if !number.is_finite() => Err(SchemaError::Invalid(format!(
+            "default_value {number} of field {name} is not a number or infinity"
+        ))),
+        Value::Text(_)
+        | Value::Float(_)
+        | Value::Null
+        | Value::Bool(_)
+        | Value::Int(_)
+        | Value::Array(_)
+        | Value::FloatVector(_) => Ok(()),
+    }
+}
+
+/// Primary key, partition key, clustering key, vectors: what each schema must and may have.
+fn check_roles(schema: &CollectionSchema) -> Result<(), SchemaError> {
+    let key = match roles(schema, |f| f.primary_key).as_slice() {
+        [] => return plain("primary key is not specified"),
+        [key] => *key,
+        [first, second, ..] => {
+            return plain(format!(
+                "there are more than one primary key, field name = {}, {}",
+                first.name, second.name
+            ));
+        }
+    };
+    if !matches!(key.data_type, DataType::Int64 | DataType::VarChar) {
+        return plain("the data type of primary key should be Int64 or VarChar");
+    }
+    check_auto_id(schema)?;
+    match roles(schema, |f| f.partition_key).as_slice() {
+        [] => {}
+        [field] if field.primary_key => return plain("the partition key field must not be primary field"),
+        [field] if !matches!(field.data_type, DataType::Int64 | DataType::VarChar) => {
+            return plain("the data type of partition key should be Int64 or VarChar");
+        }
+        [_] => {}
+        [first, second, ..] => {
+            return plain(format!(
+                "there are more than one partition key, field name = {}, {}",
+                first.name, second.name
+            ));
+        }
+    }
+    if let [first, second, ..] = roles(schema, |f| f.clustering_key).as_slice() {
+        return plain(format!(
+            "there are more than one clustering key, field name = {}, {}",
+            first.name, second.name
+        ));
+    }
+    match schema.vector_fields().count() {
+        0 => plain("schema does not contain vector field"),
+        n if n > VECTOR_FIELDS_MAX => {
+            plain(format!("maximum vector field's number should be limited to {VECTOR_FIELDS_MAX}"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_auto_id(schema: &CollectionSchema) -> Result<(), SchemaError> {
+    match roles(schema, |f| f.auto_id).as_slice() {
+        [first, second, ..] => plain(format!(
+            "only one field can speficy AutoID with true, field name = {}, {}",
+            first.name, second.name
+        )),
+        [field] if !field.primary_key => {
+            plain(format!("only primary field can speficy AutoID with true, field name = {}", field.name))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn roles(schema: &CollectionSchema, has: impl Fn(&FieldSchema) -> bool) -> Vec<&FieldSchema> {
+    schema.fields.iter().filter(|field| has(field)).collect()
+}
