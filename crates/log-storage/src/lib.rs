@@ -6,7 +6,7 @@
 //! | backend | where records are | for |
 //! | --- | --- | --- |
 //! | [`MemoryLogStorage`] | in memory | tests, simulation |
-//! | [`WoodpeckerLocal`] | files in Woodpecker's local layout | standalone |
+//! | [`WoodpeckerLocal`](woodpecker::WoodpeckerLocal) | files in Woodpecker's local layout | standalone |
 //! | [`FaultyLogStorage`] | wraps any of them, and fails as told | tests, simulation |
 //!
 //! [`conformance`] has one function for each rule, which every backend runs.

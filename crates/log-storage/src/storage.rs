@@ -67,7 +67,8 @@ pub trait LogStorage: Send + Sync + 'static {
     async fn available_bytes(&self) -> Result<Option<u64>, LogError>;
 }
 
-/// The one open writer of a log. Dropping it lets what was sent go on, without acks.
+/// The one open writer of a log. Dropping it ends it: what is under way to the storage may still arrive,
+/// without an ack.
 #[async_trait]
 pub trait LogWriter: Send {
     /// Queues a batch at once, without waiting for anything. Acks resolve in call order (L2), each with one

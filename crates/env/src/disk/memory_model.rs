@@ -323,9 +323,7 @@ impl Model {
             let kept = match keep {
                 Keep::Nothing => 0,
                 Keep::Everything => changes.len(),
-                Keep::Random | Keep::RandomOverOld => {
-                    self.random.range(0..changes.len() as u64 + 1) as usize
-                }
+                Keep::Random | Keep::RandomOverOld => self.random.range(0..changes.len() as u64 + 1) as usize,
             };
             for change in &changes[..kept] {
                 change.apply(&mut self.durable);
@@ -402,9 +400,12 @@ impl Change {
             0 => {}
             1 => put(content, *offset as usize, bytes),
             2 => put(content, *offset as usize, &bytes[..cut]),
-            // The length reached the disk, a part of the data did not.
+            // The new length reached the disk, a part of the data did not. Bytes that were there before
+            // are whole sectors of the old or the new content, never zeros.
             _ => {
                 let end = cut + random.range(0..(bytes.len() - cut) as u64 + 1) as usize;
+                let old = content.len().saturating_sub(*offset as usize);
+                let (cut, end) = (cut.max(old).min(bytes.len()), end.max(old).min(bytes.len()));
                 let mut holed = bytes.to_vec();
                 holed[cut..end].fill(0);
                 if old_in_holes {

@@ -1,0 +1,220 @@
+//! Reads a segment's file block by block, and judges what stands behind the last whole one.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use cinclus_env::disk::{DiskError, DiskFile};
+
+use super::segment::{BlockStart, End};
+use super::window::Window;
+use crate::woodpecker::codec::{
+    BLOCK_HEADER_BYTES, BlockHeader, CodecError, ENVELOPE_BYTES, FileHeader, Footer, HEADER_BYTES,
+    IndexRecord, RecordKind, open_record, peek_record,
+};
+
+const READ_BYTES: usize = 4 << 20;
+
+/// The whole blocks of a file and what stands behind them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Scan {
+    pub(super) blocks: Vec<BlockStart>,
+    pub(super) end: End,
+    pub(super) tail: Tail,
+}
+
+/// What stands behind the last whole block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Tail {
+    /// Nothing.
+    Nothing,
+    /// Indexes and a footer, whole.
+    Footer,
+    /// Whole index records, and no whole footer: the end of a segment that was being finished.
+    UnfinishedFooter,
+    /// Something that is no whole block.
+    Bad(BadTail),
+}
+
+/// Why the bytes at [`Scan::end`] are no block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct BadTail {
+    /// What is wrong.
+    pub(super) reason: String,
+    /// Where a whole BlockHeader stands behind it that fits: then this was not written last.
+    pub(super) whole_block_behind: Option<u64>,
+}
+
+/// Reads the file up to `len`.
+pub(super) async fn scan(file: Arc<dyn DiskFile>, len: u64) -> Result<Scan, DiskError> {
+    let mut window = Window::new(file, len, READ_BYTES);
+    let mut scan = Scan { blocks: Vec::new(), end: End::default(), tail: Tail::Nothing };
+    if len == 0 {
+        return Ok(scan);
+    }
+    let header = window.at(0, HEADER_BYTES).await?;
+    if let Err(error) = FileHeader::decode(&header) {
+        scan.tail = bad_tail(&mut window, &scan, format!("file header: {error}")).await?;
+        return Ok(scan);
+    }
+    let mut offset = HEADER_BYTES as u64;
+    while offset < len {
+        match read_block(&mut window, offset, scan.blocks.len() as u64, scan.end.entries).await? {
+            Ok(block) => {
+                scan.blocks.push(BlockStart { offset, first_entry: scan.end.entries });
+                offset += block.total_bytes();
+                scan.end = End { bytes: offset, entries: block.header.last_entry as u64 + 1 };
+            }
+            Err(error) => {
+                scan.tail = judge_tail(&mut window, &scan, offset, error).await?;
+                return Ok(scan);
+            }
+        }
+    }
+    Ok(scan)
+}
+
+/// A block whose header and bytes have been checked.
+pub(super) struct Block {
+    pub(super) header: BlockHeader,
+    /// Its data records with their envelopes.
+    pub(super) data: Bytes,
+}
+
+impl Block {
+    /// Bytes of header and data.
+    pub(super) fn total_bytes(&self) -> u64 {
+        BLOCK_HEADER_BYTES as u64 + self.data.len() as u64
+    }
+}
+
+/// Reads the block at `offset`, which must be number `number` and start with `first_entry`.
+pub(super) async fn read_block(
+    window: &mut Window,
+    offset: u64,
+    number: u64,
+    first_entry: u64,
+) -> Result<Result<Block, CodecError>, DiskError> {
+    let header = window.at(offset, BLOCK_HEADER_BYTES).await?;
+    let checked = BlockHeader::decode(&header)
+        .and_then(|header| header.check_place(number, first_entry).map(|()| header))
+        .and_then(|header| {
+            let need = BLOCK_HEADER_BYTES as u64 + u64::from(header.length);
+            let have = window.limit() - offset;
+            if need <= have { Ok(header) } else { Err(CodecError::Short { have, need }) }
+        });
+    let header = match checked {
+        Ok(header) => header,
+        Err(error) => return Ok(Err(error)),
+    };
+    let whole = window.at(offset, BLOCK_HEADER_BYTES + header.length as usize).await?;
+    let data = whole.slice(BLOCK_HEADER_BYTES.min(whole.len())..);
+    let computed = crc32fast::hash(&data);
+    Ok(if computed == header.crc {
+        Ok(Block { header, data })
+    } else {
+        Err(CodecError::Checksum { stored: header.crc, computed })
+    })
+}
+
+/// Splits the data of a block into its entries. The block's CRC has been checked; the CRCs of the records
+/// are checked only when `verify` is set.
+pub(super) fn entries(block: &Block, verify: bool) -> Result<Vec<Bytes>, CodecError> {
+    let count = (block.header.last_entry - block.header.first_entry + 1) as usize;
+    let mut entries = Vec::with_capacity(count.min(block.data.len() / ENVELOPE_BYTES));
+    let mut at = block.data.clone();
+    while !at.is_empty() {
+        let (kind, length) = peek_record(&at)?;
+        if kind != Some(RecordKind::Data) {
+            return Err(CodecError::Kind { found: at[4], expected: RecordKind::Data });
+        }
+        let need = ENVELOPE_BYTES + length as usize;
+        if need > at.len() {
+            return Err(CodecError::Short { have: at.len() as u64, need: need as u64 });
+        }
+        if verify {
+            open_record(&at, RecordKind::Data)?;
+        }
+        entries.push(at.slice(ENVELOPE_BYTES..need));
+        at = at.slice(need..);
+    }
+    if entries.len() == count {
+        Ok(entries)
+    } else {
+        Err(CodecError::Field(format!("{} records in a block of {count} entries", entries.len())))
+    }
+}
+
+async fn judge_tail(
+    window: &mut Window,
+    scan: &Scan,
+    offset: u64,
+    error: CodecError,
+) -> Result<Tail, DiskError> {
+    let start = window.at(offset, ENVELOPE_BYTES).await?;
+    let kind = peek_record(&start).ok().and_then(|(kind, _)| kind);
+    if matches!(kind, Some(RecordKind::Index | RecordKind::Footer)) {
+        let rest = window.at(offset, (window.limit() - offset) as usize).await?;
+        if let Ok((_, footer_bytes)) = Footer::decode_at_end(&rest) {
+            if all_indexes(&rest[..rest.len() - footer_bytes], scan) {
+                return Ok(Tail::Footer);
+            }
+        } else if IndexRecord::decode(&rest).is_ok_and(|index| fits(&index, scan, 0)) {
+            return Ok(Tail::UnfinishedFooter);
+        }
+    }
+    let mut scan_at = scan.clone();
+    scan_at.end.bytes = offset;
+    bad_tail(window, &scan_at, error.to_string()).await
+}
+
+fn fits(index: &IndexRecord, scan: &Scan, number: usize) -> bool {
+    let place = scan.blocks.get(number);
+    place.is_some_and(|block| {
+        index.number == number as i32
+            && index.start == block.offset as i64
+            && index.first_entry == block.first_entry as i64
+    })
+}
+
+fn all_indexes(mut bytes: &[u8], scan: &Scan) -> bool {
+    for number in 0..scan.blocks.len() {
+        match IndexRecord::decode(bytes) {
+            Ok(index) if fits(&index, scan, number) => {
+                bytes = &bytes[crate::woodpecker::codec::INDEX_BYTES..];
+            }
+            Ok(_) | Err(_) => return false,
+        }
+    }
+    bytes.is_empty()
+}
+
+async fn bad_tail(window: &mut Window, scan: &Scan, reason: String) -> Result<Tail, DiskError> {
+    let whole_block_behind = find_block_behind(window, scan).await?;
+    Ok(Tail::Bad(BadTail { reason, whole_block_behind }))
+}
+
+/// Looks behind the first bad byte for a whole BlockHeader record, CRC right, whose number and first entry
+/// fit behind the blocks of the scan.
+async fn find_block_behind(window: &mut Window, scan: &Scan) -> Result<Option<u64>, DiskError> {
+    let (number, entries) = (scan.blocks.len() as i64, scan.end.entries as i64);
+    let mut offset = scan.end.bytes + 1;
+    while offset + BLOCK_HEADER_BYTES as u64 <= window.limit() {
+        let piece = window.at(offset, READ_BYTES).await?;
+        if piece.len() < BLOCK_HEADER_BYTES {
+            return Ok(None);
+        }
+        let starts = piece.len() - BLOCK_HEADER_BYTES + 1;
+        for at in 0..starts {
+            // The kind and the length of a BlockHeader, before its CRC is computed.
+            if piece[at + 4..at + ENVELOPE_BYTES] != [RecordKind::BlockHeader as u8, 28, 0, 0, 0] {
+                continue;
+            }
+            let found = BlockHeader::decode(&piece[at..]);
+            if found.is_ok_and(|block| i64::from(block.number) >= number && block.first_entry >= entries) {
+                return Ok(Some(offset + at as u64));
+            }
+        }
+        offset += starts as u64;
+    }
+    Ok(None)
+}
