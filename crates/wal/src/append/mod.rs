@@ -1,0 +1,27 @@
+//! The append path of one PChannel.
+//!
+//! One task, the [`Writer`](writer::Writer), owns it and is reached by a bounded queue. For each wake it
+//! takes what waits in the queue through the stages, in this order, and sends it to the storage in one
+//! call; acks come back in order while later batches are under way:
+//!
+//! 1. [`admit`]: size, room, shape, duplicates, collection, partition and schema version. What is
+//!    refused here left no trace.
+//! 2. [`stamp`]: tick, term, last confirmed id.
+//! 3. [`place`]: the segment of rows; CreateSegment before and Flush after, when needed.
+//! 4. store: encoded and handed to the log storage, never awaited here.
+//! 5. [`publish`]: on the ack, in order: write-ahead buffer, frontier, answers.
+//!
+//! A failed append ends the [`Session`](session::Session), nothing else: the writer opens the storage
+//! again, which fences what it sent before, waits until the feed has read to the end, and goes on from
+//! the recovered state.
+
+pub mod admit;
+pub(crate) mod batch;
+pub mod place;
+pub mod publish;
+pub(crate) mod request;
+mod requests;
+pub(crate) mod session;
+pub(crate) mod space;
+pub mod stamp;
+pub(crate) mod writer;

@@ -1,0 +1,417 @@
+//! One open of the storage writer: from the first TimeTick to a failure or a close.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cinclus_log_storage::{LogError, LogWriter};
+use cinclus_rpc::AppendError;
+use cinclus_types::message::{Draft, body::TimeTickBody};
+use cinclus_types::{MessageId, Tick};
+use tokio::sync::mpsc;
+
+use super::batch::{Batch, InFlight, PendingAnswer};
+use super::place::{Live, Placer};
+use super::publish::{KeysInFlight, Publisher, TickWaiters, fail};
+use super::request::{Reply, Request, Work};
+use super::stamp::Stamper;
+use crate::shard::{DedupLimits, SealPolicy};
+use crate::shared::{Handover, Shared, WriterState};
+use crate::tick::{Heartbeat, Ticks};
+
+/// The pause before a source of ticks that is behind is asked again.
+const TICK_RETRY: Duration = Duration::from_millis(2);
+
+/// How a session ended.
+pub(crate) enum Ended {
+    /// It was asked to end, and everything in flight was acknowledged in time.
+    Closed,
+    /// The storage failed.
+    Failed(LogError),
+}
+
+/// The writer while it serves.
+pub(crate) struct Session {
+    pub(super) shared: Arc<Shared>,
+    writer: Box<dyn LogWriter>,
+    pub(super) live: Live,
+    pub(super) stamper: Stamper,
+    pub(super) keys: KeysInFlight,
+    in_flight: VecDeque<InFlight>,
+    in_flight_bytes: u64,
+    heartbeat: Heartbeat,
+    /// A request that waits for ticks.
+    held: Option<Request>,
+    tick_waiters: TickWaiters,
+    /// No tick is looked for again before this moment.
+    tick_retry_at: Duration,
+    proof_waiters: Vec<Reply<Tick>>,
+    proof_in_flight: bool,
+    /// The first record of a term is a TimeTick; requests are served when it is acknowledged.
+    first_tick_sent: bool,
+    ready: bool,
+    buffer_check: Option<Duration>,
+}
+
+/// What woke the session.
+enum Wake {
+    Acked(Result<Vec<MessageId>, LogError>),
+    Close,
+    Ticks,
+    Request(Box<Option<Request>>),
+    Due,
+}
+
+impl Session {
+    /// A session that begins where the feed stands, at the end of the storage.
+    pub(crate) fn new(shared: Arc<Shared>, writer: Box<dyn LogWriter>, ticks: Ticks, from: Handover) -> Session {
+        let live = Live::new(from.state, from.txns, SealPolicy::new(&shared.config));
+        let stamper = Stamper { ticks, term: shared.term, last_acked: from.last };
+        Session {
+            heartbeat: Heartbeat::new(shared.config.time_tick_delay_max),
+            shared,
+            writer,
+            live,
+            stamper,
+            keys: KeysInFlight::default(),
+            in_flight: VecDeque::new(),
+            in_flight_bytes: 0,
+            held: None,
+            tick_waiters: Vec::new(),
+            tick_retry_at: Duration::ZERO,
+            proof_waiters: Vec::new(),
+            proof_in_flight: false,
+            first_tick_sent: false,
+            ready: false,
+            buffer_check: None,
+        }
+    }
+
+    /// Serves until it is closed or the storage fails.
+    pub(crate) async fn run(mut self, queue: &mut mpsc::Receiver<Request>) -> Ended {
+        loop {
+            self.do_what_is_due();
+            match self.wait(queue).await {
+                Wake::Acked(Ok(ids)) => self.acked(&ids),
+                Wake::Acked(Err(error)) => return self.failed(error),
+                Wake::Close => return self.close(queue).await,
+                Wake::Ticks => self.fetched(),
+                Wake::Due => {}
+                Wake::Request(request) => match *request {
+                    Some(request) => self.serve(request, queue),
+                    None => return self.close(queue).await,
+                },
+            }
+        }
+    }
+
+    async fn wait(&mut self, queue: &mut mpsc::Receiver<Request>) -> Wake {
+        let now = self.now();
+        let room = self.in_flight_bytes < self.shared.config.in_flight_bytes_max;
+        let takes = self.held.is_none() && self.ready && room;
+        let due = self.next_due(now);
+        let Session { shared, in_flight, stamper, .. } = self;
+        tokio::select! {
+            biased;
+            acked = next_ack(in_flight) => Wake::Acked(acked),
+            () = shared.closing.cancelled() => Wake::Close,
+            fetched = stamper.ticks.fetched(now) => {
+                if let Err(error) = fetched {
+                    tracing::warn!(channel = %shared.channel, %error, "no ticks were granted");
+                    self.no_ticks(&error.to_string());
+                }
+                Wake::Ticks
+            }
+            request = queue.recv(), if takes => Wake::Request(Box::new(request)),
+            () = sleep_until(shared, due) => Wake::Due,
+        }
+    }
+
+    /// Takes a request and those that wait behind it through the stages, and sends them off together.
+    fn serve(&mut self, first: Request, queue: &mut mpsc::Receiver<Request>) {
+        let mut batch = Batch::default();
+        let mut next = Some(first);
+        while let Some(request) = next {
+            let busy = request.work.ticks_max() + self.live.txns.len() as u64 + 8;
+            if request.work.ticks_max() > 0 && !self.stamper.ticks.prepare(busy, self.now()) {
+                self.held = Some(request);
+                break;
+            }
+            self.place_request(request, &mut batch);
+            next = if batch.bytes < self.shared.config.batch_bytes_max { queue.try_recv().ok() } else { None };
+        }
+        self.store(batch);
+    }
+
+    fn place_request(&mut self, request: Request, batch: &mut Batch) {
+        let Request { work, room } = request;
+        match work {
+            Work::TickAtLeast { at, reply } => self.tick_waiters.push((at, reply)),
+            Work::TimeTick { reply } => self.proof_waiters.push(reply),
+            Work::Begin { vchannel, keepalive, reply } => {
+                self.ride_along(batch);
+                self.begin(batch, &vchannel, keepalive, reply);
+            }
+            Work::Batch { drafts, reply } => {
+                self.ride_along(batch);
+                self.append(batch, drafts, reply, room);
+            }
+            Work::Bodies { txn, drafts, reply } => {
+                self.ride_along(batch);
+                self.append_bodies(batch, txn, drafts, (reply, room));
+            }
+            Work::End { vchannel, txn, commit, reply } => {
+                self.ride_along(batch);
+                self.end_txn(batch, (&vchannel, txn), commit, reply);
+            }
+        }
+    }
+
+    pub(super) fn placer<'a>(&'a mut self, batch: &'a mut Batch) -> Placer<'a> {
+        let now = self.now();
+        Placer { live: &mut self.live, stamper: &mut self.stamper, batch, now }
+    }
+
+    pub(super) fn now(&self) -> Duration {
+        self.shared.env.clock.monotonic()
+    }
+
+    /// Puts a TimeTick in front of a batch when one has come due enough.
+    fn ride_along(&mut self, batch: &mut Batch) {
+        if batch.placed.is_empty() && self.heartbeat.rides_along(self.now()) {
+            self.time_tick(batch);
+        }
+    }
+
+    fn time_tick(&mut self, batch: &mut Batch) -> Tick {
+        let mut placer = self.placer(batch);
+        let payload = TimeTickBody::encode_at(placer.peek());
+        let (tick, _) = placer.put(Draft::time_tick(payload));
+        self.heartbeat.covered();
+        tick
+    }
+
+    /// Hands a batch to the storage, with the Flush of every segment that is to be closed.
+    fn store(&mut self, mut batch: Batch) {
+        self.placer(&mut batch).flush_due();
+        if batch.placed.is_empty() {
+            return;
+        }
+        let only_ticks = batch.placed.iter().all(|(placed, _)| placed.draft().vchannel.is_none());
+        if !only_ticks {
+            self.heartbeat.stamped(self.now());
+        }
+        self.in_flight_bytes += batch.bytes;
+        let ack = self.writer.append(batch.records);
+        let frontier = self.stamper.ticks.last();
+        let (placed, answers) = (batch.placed, batch.answers);
+        self.in_flight.push_back(InFlight { ack: Some(ack), placed, frontier, answers });
+    }
+
+    /// Publishes the oldest batch in flight, and those behind it that are acknowledged too.
+    fn acked(&mut self, ids: &[MessageId]) {
+        let now = self.now();
+        let Some(flight) = self.in_flight.pop_front() else { return };
+        self.in_flight_bytes -= flight.placed.iter().map(|(_, bytes)| bytes).sum::<u64>();
+        let stored_tick = flight.placed.iter().any(|(placed, _)| placed.draft().vchannel.is_none());
+        let limits = DedupLimits::of(&self.shared.config);
+        let mut publisher = Publisher {
+            shared: &self.shared,
+            live: &mut self.live,
+            stamper: &mut self.stamper,
+            keys: &mut self.keys,
+            limits,
+            now,
+        };
+        publisher.publish(flight, ids);
+        if self.buffer_check.is_none() {
+            self.buffer_check = Some(now + self.shared.config.buffer_age_max);
+        }
+        if stored_tick {
+            self.proof_in_flight = false;
+            if !self.ready {
+                self.ready = true;
+                self.shared.set_state(WriterState::Ready);
+            }
+        }
+    }
+
+    /// Everything whose time has come, as far as ticks are in hand.
+    fn do_what_is_due(&mut self) {
+        let now = self.now();
+        self.shared.forgotten.for_writer(|broadcast| self.live.state.dedup.forget_broadcast(broadcast));
+        self.send_time_tick(now);
+        self.answer_tick_waiters(now);
+        if let Some(request) = self.held.take() {
+            let needs = request.work.ticks_max() + self.live.txns.len() as u64 + 8;
+            if self.stamper.ticks.prepare(needs, now) {
+                let mut batch = Batch::default();
+                self.place_request(request, &mut batch);
+                self.store(batch);
+            } else {
+                self.held = Some(request);
+            }
+        }
+        let clock_tick = Tick::from_unix_ms(self.shared.env.clock.unix_ms());
+        if self.live.assigner.next_check().is_some_and(|check| check <= clock_tick) {
+            self.live.assigner.check(&self.live.state, clock_tick);
+        }
+        if self.ready && self.live.can_flush() {
+            let ready = self.stamper.ticks.prepare(1, now);
+            if ready {
+                self.store(Batch::default());
+            }
+        }
+        if self.buffer_check.is_some_and(|check| check <= now) {
+            self.buffer_check = self.shared.buffer.evict_aged(now);
+        }
+    }
+
+    /// The first TimeTick of the session, one that is due, or the proof that somebody waits for.
+    fn send_time_tick(&mut self, now: Duration) {
+        let proof = self.ready && !self.proof_in_flight && !self.proof_waiters.is_empty();
+        let due = self.heartbeat.due_at().is_some_and(|due| due <= now);
+        if !(proof || due || !self.first_tick_sent) || !self.stamper.ticks.prepare(1, now) {
+            return;
+        }
+        self.first_tick_sent = true;
+        let mut batch = Batch::default();
+        let tick = self.time_tick(&mut batch);
+        if proof {
+            // Invariant Q3. Everyone who waits asked before this was sent.
+            self.proof_in_flight = true;
+            let replies = std::mem::take(&mut self.proof_waiters);
+            batch.answers.push(PendingAnswer::Ticked { replies, tick });
+        }
+        self.store(batch);
+    }
+
+    /// Moves the frontier for those who wait for a tick. Nothing is stored for them.
+    fn answer_tick_waiters(&mut self, now: Duration) {
+        if self.tick_waiters.is_empty() || !self.ready {
+            return;
+        }
+        self.tick_waiters.retain(|(_, reply)| !reply.is_closed());
+        self.tick_waiters.sort_by_key(|(at, _)| *at);
+        let mut tick = self.stamper.ticks.last();
+        // A log's tick never moves above the TSO: a tick in the future is waited for.
+        let clock_ms = self.shared.env.clock.unix_ms();
+        let there = self.tick_waiters.partition_point(|(at, _)| at.unix_ms() <= clock_ms);
+        let wanted = self.tick_waiters[..there].last().map(|(at, _)| *at);
+        if let Some(at) = wanted.filter(|at| *at > tick && now >= self.tick_retry_at)
+            && self.stamper.ticks.prepare_at_least(at, now)
+        {
+            tick = self.stamper.ticks.take_at_least(at, now).unwrap_or(tick);
+        }
+        let served = self.tick_waiters.partition_point(|(at, _)| *at <= tick);
+        if served == 0 {
+            return;
+        }
+        let replies = self.tick_waiters.drain(..served).map(|(_, reply)| reply).collect();
+        let answers = vec![PendingAnswer::Ticked { replies, tick }];
+        self.in_flight.push_back(InFlight { ack: None, placed: Vec::new(), frontier: tick, answers });
+    }
+
+    /// Ticks were fetched. When the source is still behind what somebody waits for, there is a pause.
+    fn fetched(&mut self) {
+        let clock_ms = self.shared.env.clock.unix_ms();
+        let wanted = self.tick_waiters.iter().map(|(at, _)| *at).filter(|at| at.unix_ms() <= clock_ms).max();
+        if wanted.is_some_and(|at| !self.stamper.ticks.reaches(at)) {
+            self.tick_retry_at = self.now() + TICK_RETRY;
+        }
+    }
+
+    /// When something is due that nothing else wakes the session for.
+    fn next_due(&self, now: Duration) -> Option<Duration> {
+        const SOON: Duration = Duration::from_millis(1);
+        let clock_ms = self.shared.env.clock.unix_ms();
+        let until = |tick: Tick| now + Duration::from_millis(tick.unix_ms().saturating_sub(clock_ms)).max(SOON);
+        let seal = self.live.assigner.next_check().map(until);
+        let waiter = self.tick_waiters.iter().map(|(at, _)| until(*at).max(self.tick_retry_at)).min();
+        let heartbeat = self.heartbeat.due_at();
+        let wants_ticks = self.held.is_some()
+            || !self.first_tick_sent
+            || !self.proof_waiters.is_empty()
+            || heartbeat.is_some_and(|due| due <= now)
+            || self.live.can_flush();
+        let retry = self.stamper.ticks.retry_at().filter(|_| wants_ticks).map(|at| at.max(now + SOON));
+        let heartbeat = heartbeat.filter(|due| *due > now);
+        [seal, waiter, heartbeat, retry, self.buffer_check].into_iter().flatten().min()
+    }
+
+    /// The source grants nothing: what waits for ticks is refused, for nothing of it was stamped.
+    fn no_ticks(&mut self, reason: &str) {
+        if let Some(request) = self.held.take() {
+            request.work.refuse(AppendError::NotReady(format!("no ticks: {reason}")));
+        }
+    }
+
+    fn failed(mut self, error: LogError) -> Ended {
+        let text = error.to_string();
+        // Not ready first: whoever is told "unknown" and asks again finds it so.
+        self.shared.set_state(WriterState::NotReady(text.clone()));
+        self.refuse_waiting(&AppendError::NotReady(text.clone()));
+        fail(self.in_flight, self.keys, &text);
+        Ended::Failed(error)
+    }
+
+    fn refuse_waiting(&mut self, error: &AppendError) {
+        if let Some(request) = self.held.take() {
+            request.work.refuse(error.clone());
+        }
+        let ticks = self.tick_waiters.drain(..).map(|(_, reply)| reply);
+        for reply in ticks.chain(self.proof_waiters.drain(..)) {
+            let _ = reply.send(Err(error.clone()));
+        }
+    }
+
+    /// Waits for what is in flight, within the bound, and ends the storage writer in good order.
+    async fn close(mut self, queue: &mut mpsc::Receiver<Request>) -> Ended {
+        queue.close();
+        while let Ok(request) = queue.try_recv() {
+            request.work.refuse(AppendError::Closing);
+        }
+        self.refuse_waiting(&AppendError::Closing);
+        let now = self.now();
+        if self.heartbeat.due_at().is_some() && self.stamper.ticks.prepare(1, now) {
+            let mut batch = Batch::default();
+            self.time_tick(&mut batch);
+            self.store(batch);
+        }
+        let (clock, bound) = (self.shared.env.clock.clone(), self.shared.config.close_timeout);
+        let drained = cinclus_env::timeout(&*clock, bound, async {
+            while !self.in_flight.is_empty() {
+                let ids = next_ack(&mut self.in_flight).await?;
+                self.acked(&ids);
+            }
+            Ok::<(), LogError>(())
+        });
+        let drained = drained.await;
+        if !matches!(drained, Ok(Ok(()))) {
+            fail(self.in_flight, self.keys, "the log was closed");
+            return Ended::Closed;
+        }
+        match cinclus_env::timeout(&*clock, bound, self.writer.close()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(channel = %self.shared.channel, %error, "closing the log"),
+            Err(_) => tracing::warn!(channel = %self.shared.channel, "the log did not close in time"),
+        }
+        Ended::Closed
+    }
+}
+
+/// The ack of the oldest batch in flight. Nothing is lost when this is dropped half way.
+async fn next_ack(in_flight: &mut VecDeque<InFlight>) -> Result<Vec<MessageId>, LogError> {
+    match in_flight.front_mut() {
+        None => std::future::pending().await,
+        Some(InFlight { ack: None, .. }) => Ok(Vec::new()),
+        Some(InFlight { ack: Some(ack), .. }) => ack.await,
+    }
+}
+
+async fn sleep_until(shared: &Shared, due: Option<Duration>) {
+    match due {
+        Some(due) => shared.env.clock.sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}

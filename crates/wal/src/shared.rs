@@ -1,0 +1,133 @@
+//! What the parts of one Wal share.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+use cinclus_env::Env;
+use cinclus_log_storage::LogStorage;
+use cinclus_rpc::AppendError;
+use cinclus_types::{BroadcastId, MessageId, PChannel, Term, Tick};
+use parking_lot::Mutex;
+use tokio::sync::{oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::append::space::SpaceGauge;
+use crate::buffer::WriteAheadBuffer;
+use crate::config::WalConfig;
+use crate::shard::ShardState;
+use crate::txn::TxnTable;
+
+/// How the writer stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum WriterState {
+    /// Not yet, or not at the moment; why.
+    NotReady(String),
+    /// Appends are served.
+    Ready,
+    /// For good; what an append is answered with.
+    Closed(AppendError),
+}
+
+/// What the feed hands to a writer that (re-)opens: everything that the log says up to its end.
+pub(crate) struct Handover {
+    /// The recovered state.
+    pub state: ShardState,
+    /// The transactions that are open at the end.
+    pub txns: TxnTable,
+    /// The last record, if the feed has read one.
+    pub last: Option<MessageId>,
+    /// Where the next record will stand, at the least.
+    pub next: MessageId,
+    /// The greatest tick that was read or that a checkpoint covers.
+    pub tick: Tick,
+}
+
+/// Broadcasts to be forgotten by both instances of the state, each in its own time.
+#[derive(Default)]
+pub(crate) struct Forgotten {
+    feed: Mutex<Vec<BroadcastId>>,
+    writer: Mutex<Vec<BroadcastId>>,
+}
+
+impl Forgotten {
+    pub(crate) fn add(&self, broadcast: BroadcastId) {
+        self.feed.lock().push(broadcast);
+        self.writer.lock().push(broadcast);
+    }
+
+    pub(crate) fn for_feed(&self, forget: impl FnMut(BroadcastId)) {
+        self.feed.lock().drain(..).for_each(forget);
+    }
+
+    pub(crate) fn for_writer(&self, forget: impl FnMut(BroadcastId)) {
+        self.writer.lock().drain(..).for_each(forget);
+    }
+}
+
+/// Shared by a Wal, its writer, its feed and its scanners.
+pub(crate) struct Shared {
+    pub channel: PChannel,
+    pub term: Term,
+    pub config: WalConfig,
+    pub env: Env,
+    pub storage: Arc<dyn LogStorage>,
+    pub buffer: WriteAheadBuffer,
+    pub space: SpaceGauge,
+    pub state: watch::Sender<WriterState>,
+    /// The published frontier.
+    pub frontier: watch::Sender<Tick>,
+    /// Counts everything that a waiting reader may want to look at.
+    pub news: watch::Sender<u64>,
+    /// A writer waits for the feed to reach the end of the storage.
+    pub handover: Mutex<Option<oneshot::Sender<Handover>>>,
+    /// Ends the writer.
+    pub closing: CancellationToken,
+    /// Everything below is known to be durable.
+    pub acknowledged: Mutex<MessageId>,
+    /// Broadcasts that need not be remembered any more.
+    pub forgotten: Forgotten,
+    /// Append requests that wait for room, wait in the queue, or are in flight.
+    pub waiting_requests: AtomicUsize,
+}
+
+impl Shared {
+    /// Wakes every waiting reader.
+    pub(crate) fn tell(&self) {
+        self.news.send_modify(|news| *news += 1);
+    }
+
+    /// Changes the writer's state. One that is closed for good stays closed.
+    pub(crate) fn set_state(&self, state: WriterState) {
+        self.state.send_if_modified(|current| {
+            if matches!(current, WriterState::Closed(_)) || *current == state {
+                return false;
+            }
+            *current = state;
+            true
+        });
+        self.tell();
+    }
+
+    /// What an append is answered with at the moment, if it is not served.
+    pub(crate) fn refusal(&self) -> Option<AppendError> {
+        match &*self.state.borrow() {
+            WriterState::Ready => None,
+            WriterState::NotReady(reason) => Some(AppendError::NotReady(reason.clone())),
+            WriterState::Closed(error) => Some(error.clone()),
+        }
+    }
+
+    /// Why a reader at the end gets nothing more, if so.
+    pub(crate) fn closed(&self) -> Option<AppendError> {
+        match &*self.state.borrow() {
+            WriterState::Ready | WriterState::NotReady(_) => None,
+            WriterState::Closed(error) => Some(error.clone()),
+        }
+    }
+
+    /// Everything below `next` is durable.
+    pub(crate) fn acknowledge(&self, next: MessageId) {
+        let mut acknowledged = self.acknowledged.lock();
+        *acknowledged = next.max(*acknowledged);
+    }
+}
