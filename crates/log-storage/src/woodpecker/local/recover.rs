@@ -68,7 +68,8 @@ impl Recovery<'_> {
             match segment.meta.state() {
                 SegmentState::Truncated => {}
                 SegmentState::Completed | SegmentState::Sealed => {
-                    segments.insert(*id, Arc::new(Segment::finished(self.log_dir, *id)));
+                    let finished = || Arc::new(Segment::finished(self.log_dir, *id));
+                    segments.insert(*id, known(*id).unwrap_or_else(finished));
                     last_with_records = last_with_records.max(Some(*id));
                 }
                 SegmentState::Active => {
@@ -83,13 +84,13 @@ impl Recovery<'_> {
         let mut empty = Vec::new();
         for found in active {
             if found.len > 0 {
-                self.finish(&found, last_with_records == Some(found.id)).await?;
-                segments.insert(found.id, Arc::new(Segment::finished(self.log_dir, found.id)));
+                let end = self.finish(&found, last_with_records == Some(found.id)).await?;
+                segments.insert(found.id, self.finished(&found, end));
             } else if last_with_records < Some(found.id) {
                 empty.push(found.id);
             } else {
                 self.finish_empty(found.id).await?;
-                segments.insert(found.id, Arc::new(Segment::finished(self.log_dir, found.id)));
+                segments.insert(found.id, self.finished(&found, End::default()));
             }
         }
         self.check_acknowledged(entry, last_with_records)?;
@@ -108,7 +109,7 @@ impl Recovery<'_> {
             Some(file) => file.length().await?,
             None => 0,
         };
-        Ok(Found { id, file, len, known: known.filter(|segment| segment.written_here) })
+        Ok(Found { id, file, len, known })
     }
 
     /// A log that ends in a segment before the one that the opener knows has lost records.
@@ -126,14 +127,15 @@ impl Recovery<'_> {
     }
 
     /// Writes the footer of an unfinished segment behind its last whole block.
-    async fn finish(&self, found: &Found, is_last: bool) -> Result<(), LogError> {
-        let Some(file) = &found.file else { return Ok(()) };
+    async fn finish(&self, found: &Found, is_last: bool) -> Result<End, LogError> {
+        let Some(file) = &found.file else { return Ok(End::default()) };
         let dir = files::segment_dir(self.log_dir, found.id);
         let _lock = self.take_over(&dir, found.id).await?;
-        let scan = match found.known.as_ref().map(|known| known.open_end()) {
+        let written_here = found.known.as_ref().filter(|known| known.written_here);
+        let scan = match written_here.and_then(|known| known.open_end()) {
             // The page cache may show more than was synced: it is not believed.
-            Some(Some((end, blocks))) => Scan { blocks, end, tail: Tail::UnfinishedFooter },
-            Some(None) | None => scan(file.clone(), found.len).await?,
+            Some((end, blocks)) => Scan { blocks, end, tail: Tail::UnfinishedFooter },
+            None => scan(file.clone(), found.len).await?,
         };
         self.judge(found.id, &scan, is_last)?;
         if scan.tail != Tail::Footer && found.len > scan.end.bytes {
@@ -144,7 +146,19 @@ impl Recovery<'_> {
             file.set_len(scan.end.bytes).await?;
         }
         self.write_end(file, &scan, found.len).await?;
-        self.complete(found.id, scan.end).await
+        self.complete(found.id, scan.end).await?;
+        Ok(scan.end)
+    }
+
+    /// The segment as its readers know it, with its footer.
+    fn finished(&self, found: &Found, end: End) -> Arc<Segment> {
+        match &found.known {
+            Some(known) => {
+                known.recovered(end);
+                known.clone()
+            }
+            None => Arc::new(Segment::finished(self.log_dir, found.id)),
+        }
     }
 
     /// Whether the end of a segment may be taken for what a crash leaves.

@@ -115,6 +115,12 @@ impl Segment {
         state.end = Some(end);
     }
 
+    /// Notes that recovery wrote a footer behind that end; readers that have the segment open go on.
+    pub(super) fn recovered(&self, end: End) {
+        self.state.lock().end = Some(end);
+        self.finish();
+    }
+
     /// Notes that the footer is durable.
     pub(super) fn finish(&self) {
         let mut state = self.state.lock();
