@@ -123,11 +123,12 @@ fn beyond(key: &FieldSchema, last: &Key, filter: Expr) -> Expr {
         Key::VarChar(key) => Value::Text(key.to_string()),
     };
     let after = Expr::Compare { left: Term::Path(path), op: CompareOp::Gt, right: Term::Const(value) };
-    match filter {
-        Expr::And(mut parts) => {
-            parts.insert(0, after);
-            Expr::And(parts)
-        }
-        other => Expr::And(vec![after, other]),
+    // An `and` holds no `and`.
+    let mut parts = vec![after];
+    if let Expr::And(more) = filter {
+        parts.extend(more);
+    } else {
+        parts.push(filter);
     }
+    Expr::And(parts)
 }

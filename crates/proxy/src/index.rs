@@ -70,10 +70,7 @@ fn flat(given: &[KeyValuePair]) -> Result<BTreeMap<String, String>, ProxyError> 
         let inner: BTreeMap<String, serde_json::Value> = serde_json::from_str(&pair.value)
             .map_err(|_| ProxyError::Invalid(format!("index params must be JSON, but got {}", pair.value)))?;
         for (key, value) in inner {
-            let text = match value {
-                serde_json::Value::String(text) => text,
-                other => other.to_string(),
-            };
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             all.entry(key).or_insert(text);
         }
     }

@@ -41,7 +41,6 @@ struct Candidate<'a> {
 }
 
 /// Orders scores best first.
-#[must_use]
 pub fn best_first(greater_is_better: bool) -> impl Fn(f32, f32) -> Ordering {
     move |a, b| if greater_is_better { b.total_cmp(&a) } else { a.total_cmp(&b) }
 }
@@ -60,9 +59,10 @@ pub fn merge(answers: Vec<SearchAnswer>, queries: usize, greater_is_better: bool
     for query in 0..queries {
         let mut candidates = Vec::new();
         for (shard, answer) in answers.iter().enumerate() {
-            let Some(count) = answer.hits.counts.get(query) else { continue };
-            let start = starts[shard][query];
-            candidates.extend((start..start + count).map(|at| Candidate {
+            let (Some(count), Some(start)) = (answer.hits.counts.get(query), starts[shard].get(query)) else {
+                continue;
+            };
+            candidates.extend((*start..start + count).map(|at| Candidate {
                 key: &answer.hits.keys[at],
                 score: answer.hits.scores[at],
                 row: bases[shard] + at,

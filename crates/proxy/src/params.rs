@@ -87,8 +87,8 @@ fn flatten(all: &mut BTreeMap<String, String>, object: serde_json::Map<String, J
             Json::String(text) => {
                 all.entry(key).or_insert(text);
             }
-            other => {
-                all.entry(key).or_insert(other.to_string());
+            Json::Bool(_) | Json::Number(_) | Json::Array(_) | Json::Object(_) => {
+                all.entry(key).or_insert(value.to_string());
             }
         }
     }

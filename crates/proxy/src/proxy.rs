@@ -180,11 +180,12 @@ impl Proxy {
     /// # Errors
     /// As [`Proxy::target`], but told as "collection not found".
     pub fn known(&self, call: &Call, database: &str, name: &str) -> Result<Target, ProxyError> {
-        self.target(call, database, name).map_err(|error| match error {
-            ProxyError::CannotFindCollection { database, collection } => {
+        self.target(call, database, name).map_err(|error| {
+            if let ProxyError::CannotFindCollection { database, collection } = error {
                 ProxyError::Ddl(DdlError::CollectionNotFound { database, collection })
+            } else {
+                error
             }
-            other => other,
         })
     }
 

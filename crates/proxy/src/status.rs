@@ -362,3 +362,7 @@ fn ddl_code(error: &DdlError) -> i32 {
         | DdlError::CollectionLoaded(_) => code::UNEXPECTED,
     }
 }
+
+#[cfg(test)]
+#[path = "status_tests.rs"]
+mod tests;

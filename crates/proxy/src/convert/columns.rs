@@ -90,7 +90,7 @@ fn take_vectors(vectors: &VectorField, rows: &[usize]) -> VectorField {
 pub fn chunks(columns: &[FieldData], count: usize, limit: usize) -> Vec<std::ops::Range<usize>> {
     let total: usize = columns.iter().map(FieldData::encoded_len).sum();
     if total <= limit || count <= 1 {
-        return vec![0..count];
+        return std::iter::once(0..count).collect();
     }
     let sizes = row_sizes(columns, count);
     let mut groups = Vec::new();
@@ -166,7 +166,8 @@ mod tests {
     fn chunks_stay_below_the_limit_and_lose_no_row() {
         let long = "x".repeat(100);
         let column = texts(&[&long, &long, "", &long, &long]);
-        assert_eq!(chunks(std::slice::from_ref(&column), 5, 10_000), [0..5]);
+        let one = chunks(std::slice::from_ref(&column), 5, 10_000);
+        assert_eq!((one.len(), one[0].clone()), (1, 0..5));
         assert_eq!(chunks(std::slice::from_ref(&column), 5, 220), [0..3, 3..5]);
         assert_eq!(chunks(std::slice::from_ref(&column), 5, 10), [0..1, 1..2, 2..3, 3..4, 4..5]);
     }

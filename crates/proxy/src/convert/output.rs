@@ -16,9 +16,10 @@ pub fn take_column(rows: &mut Rows, field: &FieldSchema) -> FieldData {
 /// The column of a field without rows.
 #[must_use]
 pub fn no_rows(field: &FieldSchema) -> Column {
-    let data = match field.data_type {
-        DataType::FloatVector => ColumnData::FloatVector { dim: field.dim(), data: Vec::new() },
-        data_type => scalar::empty(data_type, 0),
+    let data = if field.data_type.is_vector() {
+        ColumnData::FloatVector { dim: field.dim(), data: Vec::new() }
+    } else {
+        scalar::empty(field.data_type, 0)
     };
     Column::new(field.id, data)
 }

@@ -14,14 +14,8 @@ pub fn no_values(data_type: DataType, element: Option<DataType>) -> Data {
 
 /// A column of one value, `count` times; of placeholders if the value is null.
 fn repeated(data_type: DataType, element: Option<DataType>, value: &Value, count: usize) -> Data {
-    let int = match value {
-        Value::Int(number) => *number,
-        _ => 0,
-    };
-    let float = match value {
-        Value::Float(number) => *number,
-        _ => 0.0,
-    };
+    let int = if let Value::Int(number) = value { *number } else { 0 };
+    let float = if let Value::Float(number) = value { *number } else { 0.0 };
     match data_type {
         DataType::Bool => Data::BoolData(BoolArray { data: vec![matches!(value, Value::Bool(true)); count] }),
         DataType::Int8 | DataType::Int16 | DataType::Int32 => {
@@ -31,10 +25,7 @@ fn repeated(data_type: DataType, element: Option<DataType>, value: &Value, count
         DataType::Float => Data::FloatData(FloatArray { data: vec![float as f32; count] }),
         DataType::Double => Data::DoubleData(DoubleArray { data: vec![float; count] }),
         DataType::VarChar => {
-            let text = match value {
-                Value::Text(text) => text.clone(),
-                _ => String::new(),
-            };
+            let text = if let Value::Text(text) = value { text.clone() } else { String::new() };
             Data::StringData(StringArray { data: vec![text; count] })
         }
         DataType::Json => Data::JsonData(JsonArray { data: vec![bytes::Bytes::from_static(b"{}"); count] }),

@@ -5,5 +5,10 @@ pub mod rows;
 pub mod schema;
 pub mod values;
 
+#[cfg(test)]
+mod rows_tests;
+#[cfg(test)]
+mod schema_tests;
+
 pub use rows::{Checked, Completed, RowError};
 pub use schema::SchemaError;
