@@ -1,0 +1,4 @@
+//! A whole Wal on storages that fail as told, in paused time: the same seed gives the same run.
+
+mod append;
+mod common;
