@@ -10,7 +10,7 @@ use futures::FutureExt;
 use crate::ack::AppendAck;
 use crate::error::LogError;
 use crate::record::{Record, StoredRecord};
-use crate::storage::{DynLogStorage, LogReader, LogStorage, LogWriter, OpenOptions};
+use crate::storage::{DynLogStorage, LogReader, LogWriter, OpenOptions};
 
 /// A backend to be tested. Each test makes a new one.
 #[async_trait]

@@ -137,6 +137,16 @@ impl WoodpeckerMetadata {
         }
     }
 
+    /// The newest term that opened the log.
+    ///
+    /// # Errors
+    /// Of the store, or if the value cannot be read.
+    pub async fn term(&self, channel: &PChannel) -> Result<Term, LogError> {
+        let key = self.fence_key(channel);
+        let found = self.store.get(&key).await?;
+        found.map_or(Ok(Term(0)), |entry| Ok(Term(decode::<Fence>(&key, &entry.value)?.term)))
+    }
+
     fn require_fence(&self, channel: &PChannel, fence: Option<&Fence>) -> Txn {
         match fence {
             Some(fence) => {
@@ -236,14 +246,42 @@ impl WoodpeckerMetadata {
     ) -> Result<(), LogError> {
         let key = self.segment_key(channel, segment);
         let entry = self.store.get(&key).await?.ok_or(LogError::Fenced)?;
-        let mut meta: SegmentMetadata = decode(&key, &entry.value)?;
+        let meta: SegmentMetadata = decode(&key, &entry.value)?;
         if meta.state() != SegmentState::Active {
             return Ok(());
         }
+        self.put_completed(channel, fence, (key, entry.modified, meta), (last_entry, bytes)).await
+    }
+
+    /// Notes a new end of a segment that was cut, whatever its state.
+    ///
+    /// # Errors
+    /// [`LogError::Fenced`] if the fence was raised meanwhile.
+    pub async fn cut_segment(
+        &self,
+        channel: &PChannel,
+        fence: &Fence,
+        segment: u64,
+        last_entry: i64,
+        bytes: u64,
+    ) -> Result<(), LogError> {
+        let key = self.segment_key(channel, segment);
+        let entry = self.store.get(&key).await?.ok_or(LogError::Fenced)?;
+        let meta: SegmentMetadata = decode(&key, &entry.value)?;
+        self.put_completed(channel, fence, (key, entry.modified, meta), (last_entry, bytes)).await
+    }
+
+    async fn put_completed(
+        &self,
+        channel: &PChannel,
+        fence: &Fence,
+        (key, revision, mut meta): (String, Revision, SegmentMetadata),
+        (last_entry, bytes): (i64, u64),
+    ) -> Result<(), LogError> {
         meta.complete(last_entry, bytes, self.clock.unix_ms());
         let txn = self
             .require_fence(channel, Some(fence))
-            .require(Condition::ModifiedAt(key.clone(), entry.modified))
+            .require(Condition::ModifiedAt(key.clone(), revision))
             .put(&key, meta.encode_to_vec());
         self.commit_fenced(txn).await
     }

@@ -145,7 +145,7 @@ impl Recovery<'_> {
             );
             file.set_len(scan.end.bytes).await?;
         }
-        self.write_end(file, &scan, found.len).await?;
+        write_end(file, &scan, found.len).await?;
         self.complete(found.id, scan.end).await?;
         Ok(scan.end)
     }
@@ -186,38 +186,12 @@ impl Recovery<'_> {
         Ok(())
     }
 
-    /// Makes blocks and footer durable: writes the last block again, and the footer (again).
-    async fn write_end(&self, file: &Arc<dyn DiskFile>, scan: &Scan, len: u64) -> Result<(), LogError> {
-        let mut parts = Vec::new();
-        let start = match scan.blocks.last() {
-            Some(last) => {
-                parts.push(file.read_at(last.offset, (scan.end.bytes - last.offset) as usize).await?);
-                last.offset
-            }
-            None => {
-                let mut header = Vec::with_capacity(HEADER_BYTES);
-                FileHeader::LOCAL.encode(&mut header);
-                parts.push(header.into());
-                0
-            }
-        };
-        if scan.tail == Tail::Footer {
-            let end = scan.end.bytes.max(HEADER_BYTES as u64);
-            parts.push(file.read_at(end, (len - end) as usize).await?);
-        } else {
-            parts.push(Segment::footer(&scan.blocks, scan.end).into());
-        }
-        // Invariant L5: synced before anybody reads it.
-        file.write_and_sync(start, parts).await?;
-        Ok(())
-    }
-
     /// An empty segment before one with records: Woodpecker leaves such when it makes the next one early.
     async fn finish_empty(&self, id: u64) -> Result<(), LogError> {
         let dir = files::segment_dir(self.log_dir, id);
         let file = files::create_segment(self.disk, &dir).await?;
         let scan = Scan { blocks: Vec::new(), end: End::default(), tail: Tail::Nothing };
-        self.write_end(&file, &scan, 0).await?;
+        write_end(&file, &scan, 0).await?;
         self.complete(id, scan.end).await
     }
 
@@ -243,4 +217,31 @@ impl Recovery<'_> {
         let file: PathBuf = files::segment_dir(self.log_dir, segment).join(files::DATA);
         LogError::Corrupt { file, segment, block, reason }
     }
+}
+
+/// Makes blocks and footer of a file of `len` bytes durable: writes the last block again, and the footer,
+/// again if it is there.
+pub(super) async fn write_end(file: &Arc<dyn DiskFile>, scan: &Scan, len: u64) -> Result<(), LogError> {
+    let mut parts = Vec::new();
+    let start = match scan.blocks.last() {
+        Some(last) => {
+            parts.push(file.read_at(last.offset, (scan.end.bytes - last.offset) as usize).await?);
+            last.offset
+        }
+        None => {
+            let mut header = Vec::with_capacity(HEADER_BYTES);
+            FileHeader::LOCAL.encode(&mut header);
+            parts.push(header.into());
+            0
+        }
+    };
+    if scan.tail == Tail::Footer {
+        let end = scan.end.bytes.max(HEADER_BYTES as u64);
+        parts.push(file.read_at(end, (len - end) as usize).await?);
+    } else {
+        parts.push(Segment::footer(&scan.blocks, scan.end).into());
+    }
+    // Invariant L5: synced before anybody reads it.
+    file.write_and_sync(start, parts).await?;
+    Ok(())
 }

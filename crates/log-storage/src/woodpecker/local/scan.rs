@@ -144,7 +144,8 @@ pub(super) fn entries(block: &Block, verify: bool) -> Result<Vec<Bytes>, CodecEr
     }
 }
 
-async fn judge_tail(
+/// What stands at `offset`, where no whole block does.
+pub(super) async fn judge_tail(
     window: &mut Window,
     scan: &Scan,
     offset: u64,
