@@ -42,6 +42,7 @@ def new_server(tmp_path):
     made = []
 
     def make(name: str = "server", **kwargs) -> Server:
+        """`config`: keys of the configuration file; `wrapper`: words in front of the command."""
         folder = tmp_path / name
         folder.mkdir()
         made.append(_new_server(folder, **kwargs))

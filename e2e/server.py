@@ -1,5 +1,6 @@
 """The server under test as a process: start, stop, kill, look at its log."""
 
+import json
 import os
 import signal
 import socket
@@ -36,14 +37,30 @@ def free_ports(count: int) -> list[int]:
             each.close()
 
 
+def yaml_of(config: dict[str, str | int]) -> str:
+    """A configuration file: {"a.b": 1} becomes {"a": {"b": 1}}. JSON is YAML."""
+    tree: dict = {}
+    for key, value in config.items():
+        *folders, name = key.split(".")
+        place = tree
+        for folder in folders:
+            place = place.setdefault(folder, {})
+        place[name] = value
+    return json.dumps(tree, indent=2)
+
+
 class Server:
     """One standalone server on one data directory; it can be started again and again."""
 
-    def __init__(self, data_dir: Path, log_path: Path, arguments: list[str] | None = None,
+    def __init__(self, data_dir: Path, log_path: Path, config: dict[str, str | int] | None = None,
                  wrapper: list[str] | None = None):
+        """`config` holds keys of the configuration file, with dots."""
         self.data_dir = data_dir
         self.log_path = log_path
-        self.arguments = arguments or []
+        self.config_path = None
+        if config:
+            self.config_path = log_path.with_name("config.yaml")
+            self.config_path.write_text(yaml_of(config))
         # Words in front of the command, such as a tracer.
         self.wrapper = wrapper or []
         self.process: subprocess.Popen | None = None
@@ -68,7 +85,7 @@ class Server:
             "--data-dir", str(self.data_dir),
             "--listen", f"127.0.0.1:{self.port}",
             "--management-listen", f"127.0.0.1:{self.management_port}",
-            *self.arguments,
+            *(["--config", str(self.config_path)] if self.config_path else []),
         ]
 
     def spawn(self) -> None:

@@ -12,12 +12,20 @@ from pymilvus.exceptions import MilvusException
 
 from server import Server
 
-KILLS = 22
+KILLS = 11
 WRITERS = 3
 COLLECTION = "killed"
 # Each writer writes keys of its own, so that its requests alone decide what is there.
 KEYS_OF_A_WRITER = 1_000_000
 DIM = 16
+
+
+# Everything that happens in hours on a large server happens in seconds: small log files, a small log to replay.
+SMALL = {
+    "woodpecker.client.segmentRollingPolicy.maxSize": 300_000,
+    "cinclus.recovery.logBytesMax": "1m",
+    "cinclus.recovery.persistAge": "300ms",
+}
 
 
 @pytest.fixture
@@ -171,8 +179,9 @@ def flush_now_and_then(server: Server, stop: threading.Event, chance: random.Ran
 
 
 @pytest.mark.timeout(400)
-def test_a_mixed_load_survives_kill9(new_server, chance):
-    server = new_server().start()
+@pytest.mark.parametrize("config", [None, SMALL], ids=["default", "small"])
+def test_a_mixed_load_survives_kill9(new_server, chance, config):
+    server = new_server(config=config).start()
     client = server.client()
     create(client, COLLECTION)
     client.close()
@@ -215,7 +224,7 @@ def test_a_mixed_load_survives_kill9(new_server, chance):
 @pytest.mark.parametrize("way", ["kill9", "terminate"])
 def test_a_delete_of_a_sealed_row_outlives_truncation(new_server, way):
     """Deleted for Strong after the restart, but still there for an iterator that was opened before the delete."""
-    server = new_server().start()
+    server = new_server(config=SMALL).start()
     client = server.client()
     create(client, COLLECTION)
 
@@ -229,11 +238,13 @@ def test_a_delete_of_a_sealed_row_outlives_truncation(new_server, way):
                                      consistency_level="Strong")
     seen = [row["id"] for row in iterator.next()]
     client.delete(COLLECTION, ids=[500, 501])
+    first_log_files = log_files(server)
     # Everything up to here is persisted, and the log before it is no longer needed.
     for begin in range(10_000, 40_000, 10_000):
         for part in range(begin, begin + 10_000, 2000):
             client.insert(COLLECTION, rows(part, part + 2000))
         client.flush(COLLECTION)
+    assert first_log_files != log_files(server), "the log was not truncated"
     getattr(server, way)()
     server.start(same_address=True)
     fresh = server.client()
@@ -246,6 +257,12 @@ def test_a_delete_of_a_sealed_row_outlives_truncation(new_server, way):
     fresh.flush(COLLECTION)
     assert fresh.query(COLLECTION, ids=[500, 501], consistency_level="Strong") == []
     fresh.close()
+
+
+def log_files(server: Server) -> set[str]:
+    """The oldest file of each log: truncation takes it away."""
+    files = sorted(path for path in (server.data_dir / "wal").rglob("*") if path.is_file())
+    return {str(path) for path in files}
 
 
 def test_ddl_survives_kill9(new_server, chance):
