@@ -15,7 +15,7 @@ use cinclus_rpc::{
 };
 use cinclus_types::message::Draft;
 use cinclus_types::{PChannel, Term, VChannel};
-use cinclus_wal::{BufferBudget, OpenError, WalParts};
+use cinclus_wal::{OpenError, WalParts};
 use futures::future::join_all;
 use object_store::ObjectStore;
 use parking_lot::Mutex;
@@ -28,7 +28,7 @@ use crate::loader::{Loader, LoaderSignal};
 use crate::persist::Persister;
 use crate::position::OwnPosition;
 use crate::pump::Pump;
-use crate::restore::restore;
+use crate::restore::{RestorePoint, restore};
 
 /// Messages that may wait for a pump.
 const CONTROL_QUEUE: usize = 64;
@@ -50,8 +50,6 @@ pub struct NodeParts {
     pub ticks: DynTickSource,
     /// The query nodes.
     pub workers: Arc<dyn Workers>,
-    /// The memory of all write-ahead buffers together.
-    pub buffer: BufferBudget,
     /// This machine.
     pub env: Env,
 }
@@ -131,7 +129,6 @@ impl Node {
             storage: self.parts.storage.clone(),
             segments: self.parts.segments.clone(),
             ticks: self.parts.ticks.clone(),
-            buffer: self.parts.buffer.clone(),
             env: self.parts.env.clone(),
         };
         let opened = cinclus_wal::open(parts, self.config.wal.clone(), channel.clone(), term).await;
@@ -144,7 +141,8 @@ impl Node {
             shards: Shards::default(),
             tasks: self.parts.env.tasks.child(),
         };
-        restore(&self.parts, &hosted_channel, &feed).await?;
+        let point = RestorePoint::of(&feed);
+        restore(&self.parts, &hosted_channel, point).await?;
         let hosted = self.start(hosted_channel, feed);
         if let Err(error) = hosted.channel.wal.ready().await {
             self.shut(hosted).await;

@@ -108,11 +108,14 @@ impl Delegator {
         tick: Tick,
     ) -> Result<(), SegmentError> {
         let known = self.view.load().growing.get(&segment).map(|growing| growing.segment.clone());
-        let target = known.unwrap_or_else(|| {
-            let created = Arc::new(Segment::new(segment, self.collection, partition, self.schema()));
-            self.adopt(created.clone());
-            created
-        });
+        let target = match known {
+            Some(target) => target,
+            None => {
+                let created = Arc::new(Segment::new(segment, self.collection, partition, self.schema())?);
+                self.adopt(created.clone());
+                created
+            }
+        };
         target.insert(rows, tick)
     }
 
