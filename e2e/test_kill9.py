@@ -244,7 +244,7 @@ def test_a_delete_of_a_sealed_row_outlives_truncation(new_server, way):
         for part in range(begin, begin + 10_000, 2000):
             client.insert(COLLECTION, rows(part, part + 2000))
         client.flush(COLLECTION)
-    assert first_log_files != log_files(server), "the log was not truncated"
+    assert not first_log_files <= log_files(server), "the log was not truncated"
     getattr(server, way)()
     server.start(same_address=True)
     fresh = server.client()
@@ -260,9 +260,8 @@ def test_a_delete_of_a_sealed_row_outlives_truncation(new_server, way):
 
 
 def log_files(server: Server) -> set[str]:
-    """The oldest file of each log: truncation takes it away."""
-    files = sorted(path for path in (server.data_dir / "wal").rglob("*") if path.is_file())
-    return {str(path) for path in files}
+    """All files of all logs. Truncation takes some away."""
+    return {str(path) for path in (server.data_dir / "wal").rglob("*") if path.is_file()}
 
 
 def test_ddl_survives_kill9(new_server, chance):
