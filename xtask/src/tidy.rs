@@ -59,11 +59,10 @@ pub(crate) fn check(workspace: &Workspace) -> StepResult {
 
 /// Paths relative to the root, as git knows them, of files that are there.
 fn tracked_paths(root: &Path) -> Result<Vec<String>> {
-    let output = Command::new("git")
-        .args(["ls-files", "-z"])
-        .current_dir(root)
-        .output()
-        .context("cannot start git")?;
+    // CI may run as another user than the one who cloned.
+    let mut git = Command::new("git");
+    git.args(["-c", "safe.directory=*", "ls-files", "-z"]).current_dir(root);
+    let output = git.output().context("cannot start git")?;
     if !output.status.success() {
         bail!("git ls-files failed: {}", String::from_utf8_lossy(&output.stderr).trim());
     }
