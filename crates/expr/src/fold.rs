@@ -6,6 +6,7 @@ use cinclus_types::Value;
 
 use crate::ast::{ArithOp, CompareOp, Expr};
 use crate::cast::describe_value;
+use crate::value_set::order_numbers;
 
 /// The result of two constant numbers, or why there is none.
 pub(crate) fn arith(op: ArithOp, left: &Value, right: &Value) -> Result<Value, String> {
@@ -62,7 +63,10 @@ pub(crate) fn order(left: &Value, right: &Value) -> Option<Ordering> {
         (Value::Int(left), Value::Int(right)) => Some(left.cmp(right)),
         (Value::Text(left), Value::Text(right)) => Some(left.cmp(right)),
         (Value::Bool(left), Value::Bool(right)) => Some(left.cmp(right)),
-        (left, right) => number(left)?.partial_cmp(&number(right)?),
+        (Value::Int(left), Value::Float(right)) => order_numbers(*left, *right),
+        (Value::Float(left), Value::Int(right)) => order_numbers(*right, *left).map(Ordering::reverse),
+        (Value::Float(left), Value::Float(right)) => left.partial_cmp(right),
+        _ => None,
     }
 }
 

@@ -41,4 +41,4 @@ pub use check::parse;
 pub use error::{ExprError, Problem};
 pub use like::{LikePart, LikePattern};
 pub use path::{FieldPath, PathStep};
-pub use value_set::ValueSet;
+pub use value_set::{ValueSet, constant_json, order_numbers};

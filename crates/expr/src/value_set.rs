@@ -1,5 +1,7 @@
 //! The constants of a list, ready to be searched.
 
+use std::cmp::Ordering;
+
 use cinclus_types::{Keys, Value};
 use serde::{Deserialize, Serialize};
 
@@ -29,7 +31,7 @@ impl ValueSet {
                 // -0.0 and 0.0 are one value.
                 Value::Float(value) => set.floats.push(value + 0.0),
                 Value::Text(value) => set.texts.push(value),
-                Value::Array(_) => set.lists.push(to_json(&value)),
+                Value::Array(_) => set.lists.push(constant_json(&value)),
                 Value::Json(value) => set.lists.push(value),
                 Value::Null | Value::FloatVector(_) => {}
             }
@@ -75,8 +77,11 @@ impl ValueSet {
     /// Whether an integer is in the set.
     #[must_use]
     pub fn contains_int(&self, value: i64) -> bool {
+        let float = value as f64;
         self.ints.binary_search(&value).is_ok()
-            || (!self.floats.is_empty() && find_float(&self.floats, value as f64))
+            || (!self.floats.is_empty()
+                && order_numbers(value, float) == Some(Ordering::Equal)
+                && find_float(&self.floats, float))
     }
 
     /// Whether a float is in the set.
@@ -84,7 +89,9 @@ impl ValueSet {
     pub fn contains_float(&self, value: f64) -> bool {
         let whole = value as i64;
         find_float(&self.floats, value)
-            || (!self.ints.is_empty() && whole as f64 == value && self.ints.binary_search(&whole).is_ok())
+            || (!self.ints.is_empty()
+                && order_numbers(whole, value) == Some(Ordering::Equal)
+                && self.ints.binary_search(&whole).is_ok())
     }
 
     /// Whether a text is in the set.
@@ -112,8 +119,25 @@ impl ValueSet {
     }
 }
 
+/// The order of an integer and a float by their exact values; `None` if the float is NaN.
+#[must_use]
+pub fn order_numbers(int: i64, float: f64) -> Option<Ordering> {
+    const BEYOND: f64 = 9_223_372_036_854_775_808.0;
+    if float.is_nan() {
+        None
+    } else if float >= BEYOND {
+        Some(Ordering::Less)
+    } else if float < -BEYOND {
+        Some(Ordering::Greater)
+    } else {
+        let fraction = 0.0_f64.partial_cmp(&float.fract())?;
+        Some(int.cmp(&(float as i64)).then(fraction))
+    }
+}
+
 /// A constant as JSON.
-pub(crate) fn to_json(value: &Value) -> serde_json::Value {
+#[must_use]
+pub fn constant_json(value: &Value) -> serde_json::Value {
     match value {
         Value::Null => serde_json::Value::Null,
         Value::Bool(value) => (*value).into(),
@@ -121,11 +145,44 @@ pub(crate) fn to_json(value: &Value) -> serde_json::Value {
         Value::Float(value) => (*value).into(),
         Value::Text(value) => value.clone().into(),
         Value::Json(value) => value.clone(),
-        Value::Array(items) => items.iter().map(to_json).collect(),
+        Value::Array(items) => items.iter().map(constant_json).collect(),
         Value::FloatVector(items) => items.iter().copied().collect(),
     }
 }
 
 fn find_float(floats: &[f64], value: f64) -> bool {
     floats.binary_search_by(|held| held.total_cmp(&(value + 0.0))).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn integers_and_floats_are_ordered_exactly() {
+        let big = 1_i64 << 53;
+        for (int, float, expected) in [
+            (1, 1.0, Some(Ordering::Equal)),
+            (1, 1.5, Some(Ordering::Less)),
+            (-1, -1.5, Some(Ordering::Greater)),
+            (0, -0.0, Some(Ordering::Equal)),
+            (0, 0.5, Some(Ordering::Less)),
+            (big + 1, big as f64, Some(Ordering::Greater)),
+            (i64::MAX, 9_223_372_036_854_775_808.0, Some(Ordering::Less)),
+            (i64::MIN, -9_223_372_036_854_775_808.0, Some(Ordering::Equal)),
+            (i64::MIN, f64::NEG_INFINITY, Some(Ordering::Greater)),
+            (0, f64::NAN, None),
+        ] {
+            assert_eq!(order_numbers(int, float), expected, "{int} {float}");
+        }
+    }
+
+    #[test]
+    fn a_set_finds_numbers_however_they_are_written() {
+        let big = 1_i64 << 53;
+        let set = ValueSet::new([Value::Int(big + 1), Value::Int(3), Value::Float(2.0), Value::Float(-0.0)]);
+        assert!(set.contains_int(3) && set.contains_float(3.0) && set.contains_int(2) && set.contains_int(0));
+        assert!(set.contains_float(0.0) && !set.contains_float(big as f64) && !set.contains_float(3.5));
+        assert_eq!((set.len(), set.keys()), (4, None));
+    }
 }

@@ -1,11 +1,14 @@
 //! Which rows of a block are read.
 
+use std::borrow::Cow;
+
 use cinclus_expr::Expr;
-use cinclus_types::{CollectionSchema, Tick};
+use cinclus_types::{CollectionSchema, Column, Tick};
 
 use super::kernel::Picked;
 use crate::SegmentError;
-use crate::growing::Block;
+use crate::filter::{Mask, evaluate};
+use crate::growing::{Block, filled};
 
 /// The rows of a block that a request reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,13 +57,22 @@ pub(super) fn pick(
         None | Some(Expr::Const(true)) => Ok(visible),
         Some(Expr::Const(false)) => Ok(Pick::Some(Vec::new())),
         Some(_) if visible.picked().len() == 0 => Ok(visible),
-        Some(filter) => {
-            let matches = matching(filter, block, schema)?;
-            Ok(visible.filtered(|row| matches[row]))
-        }
+        Some(filter) => matching(filter, block, schema, visible),
     }
 }
 
-fn matching(filter: &Expr, _block: &Block, _schema: &CollectionSchema) -> Result<Vec<bool>, SegmentError> {
-    Err(SegmentError::Filter(format!("the filter {filter:?} cannot be evaluated yet")))
+fn matching(
+    filter: &Expr,
+    block: &Block,
+    schema: &CollectionSchema,
+    visible: Pick,
+) -> Result<Pick, SegmentError> {
+    let columns = filter.fields().into_iter().map(|field| filled(block, field, schema));
+    let columns = columns.collect::<Result<Vec<Cow<'_, Column>>, SegmentError>>()?;
+    let mask = evaluate(filter, &columns, 0..block.len());
+    Ok(match visible {
+        Pick::All(count) if mask.count() == count => Pick::All(count),
+        Pick::All(_) => Pick::Some(mask.matching().map(|row| row as u32).collect()),
+        Pick::Some(_) => visible.filtered(|row| mask.matches(row)),
+    })
 }
