@@ -1,0 +1,175 @@
+//! A connection to a server.
+
+use std::time::Duration;
+
+use anyhow::{Context, bail, ensure};
+use cinclus_proxy::proto::milvus::milvus_service_client::MilvusServiceClient;
+use cinclus_proxy::proto::milvus::{
+    CreateCollectionRequest, CreateIndexRequest, DropCollectionRequest, FlushRequest, GetVersionRequest,
+    LoadCollectionRequest, QueryRequest, SearchRequest, SearchResults,
+};
+use cinclus_types::proto::common::{ConsistencyLevel, Status};
+use cinclus_types::proto::schema::{
+    CollectionSchema, DataType, FieldSchema, field_data, i_ds, scalar_field,
+};
+use prost::Message;
+use tonic::Request;
+use tonic::client::Grpc;
+use tonic::codegen::http::uri::PathAndQuery;
+use tonic::transport::{Channel, Endpoint};
+
+use super::pieces::{Pieces, PiecesCodec};
+use super::rows::{KEY, VECTOR, pair};
+
+const INSERT: PathAndQuery = PathAndQuery::from_static("/milvus.proto.milvus.MilvusService/Insert");
+const ANSWER_BYTES_MAX: usize = 512 << 20;
+
+/// A client with one connection.
+#[derive(Clone, Debug)]
+pub(super) struct Client {
+    calls: MilvusServiceClient<Channel>,
+    raw: Grpc<Channel>,
+}
+
+impl Client {
+    /// Connects.
+    ///
+    /// # Errors
+    /// If nobody answers at `address`.
+    pub(super) async fn connect(address: &str) -> anyhow::Result<Client> {
+        let endpoint = Endpoint::from_shared(address.to_owned())
+            .with_context(|| format!("{address} is no address like http://127.0.0.1:19530"))?
+            .connect_timeout(Duration::from_secs(5))
+            .tcp_nodelay(true);
+        let channel =
+            endpoint.connect().await.with_context(|| format!("no server answers at {address}"))?;
+        let calls = MilvusServiceClient::new(channel.clone()).max_decoding_message_size(ANSWER_BYTES_MAX);
+        Ok(Client { calls, raw: Grpc::new(channel) })
+    }
+
+    /// The version that the server says it has.
+    pub(super) async fn version(&mut self) -> anyhow::Result<String> {
+        let answer = self.calls.get_version(GetVersionRequest {}).await?.into_inner();
+        check("GetVersion", answer.status)?;
+        Ok(answer.version)
+    }
+
+    /// Makes a collection of a key and a vector of `dim` floats.
+    pub(super) async fn create(&mut self, collection: &str, dim: usize) -> anyhow::Result<()> {
+        let key = FieldSchema {
+            field_id: 100,
+            name: KEY.to_owned(),
+            is_primary_key: true,
+            data_type: DataType::Int64.into(),
+            ..FieldSchema::default()
+        };
+        let vector = FieldSchema {
+            field_id: 101,
+            name: VECTOR.to_owned(),
+            data_type: DataType::FloatVector.into(),
+            type_params: vec![pair("dim", &dim.to_string())],
+            ..FieldSchema::default()
+        };
+        let schema = CollectionSchema {
+            name: collection.to_owned(),
+            fields: vec![key, vector],
+            ..CollectionSchema::default()
+        };
+        let request = CreateCollectionRequest {
+            collection_name: collection.to_owned(),
+            schema: schema.encode_to_vec().into(),
+            shards_num: 1,
+            consistency_level: ConsistencyLevel::Strong.into(),
+            ..CreateCollectionRequest::default()
+        };
+        let status = self.calls.create_collection(request).await?.into_inner();
+        check("CreateCollection", Some(status))
+    }
+
+    /// Makes a collection that can be searched.
+    pub(super) async fn create_loaded(&mut self, collection: &str, dim: usize) -> anyhow::Result<()> {
+        self.create(collection, dim).await?;
+        let request = CreateIndexRequest {
+            collection_name: collection.to_owned(),
+            field_name: VECTOR.to_owned(),
+            extra_params: vec![pair("index_type", "FLAT"), pair("metric_type", "L2"), pair("params", "{}")],
+            ..CreateIndexRequest::default()
+        };
+        let status = self.calls.create_index(request).await?.into_inner();
+        check("CreateIndex", Some(status))?;
+        let request = LoadCollectionRequest {
+            collection_name: collection.to_owned(),
+            replica_number: 1,
+            ..LoadCollectionRequest::default()
+        };
+        let status = self.calls.load_collection(request).await?.into_inner();
+        check("LoadCollection", Some(status))
+    }
+
+    /// Drops a collection.
+    pub(super) async fn drop_collection(&mut self, collection: &str) -> anyhow::Result<()> {
+        let request = DropCollectionRequest {
+            collection_name: collection.to_owned(),
+            ..DropCollectionRequest::default()
+        };
+        let status = self.calls.drop_collection(request).await?.into_inner();
+        check("DropCollection", Some(status))
+    }
+
+    /// Asks for everything to be persisted; does not wait for it.
+    pub(super) async fn flush(&mut self, collection: &str) -> anyhow::Result<()> {
+        let request = FlushRequest {
+            collection_names: vec![collection.to_owned()],
+            ..FlushRequest::default()
+        };
+        let answer = self.calls.flush(request).await?.into_inner();
+        check("Flush", answer.status)
+    }
+
+    /// Inserts; returns when the server has acknowledged.
+    pub(super) async fn insert(&mut self, request: Pieces) -> anyhow::Result<()> {
+        self.raw.ready().await?;
+        let answer = self.raw.unary(Request::new(request), INSERT, PiecesCodec).await?.into_inner();
+        check("Insert", answer.status)
+    }
+
+    /// Searches.
+    pub(super) async fn search(&mut self, request: SearchRequest) -> anyhow::Result<SearchResults> {
+        let answer = self.calls.search(request).await?.into_inner();
+        check("Search", answer.status.clone())?;
+        Ok(answer)
+    }
+
+    /// How many rows a Strong read sees.
+    pub(super) async fn count(&mut self, collection: &str) -> anyhow::Result<u64> {
+        let request = QueryRequest {
+            collection_name: collection.to_owned(),
+            output_fields: vec!["count(*)".to_owned()],
+            consistency_level: ConsistencyLevel::Strong.into(),
+            ..QueryRequest::default()
+        };
+        let answer = self.calls.query(request).await?.into_inner();
+        check("Query", answer.status)?;
+        let field = answer.fields_data.into_iter().next().and_then(|field| field.field);
+        let Some(field_data::Field::Scalars(scalars)) = field else { bail!("count(*) gave no number") };
+        let Some(scalar_field::Data::LongData(counts)) = scalars.data else {
+            bail!("count(*) gave no number")
+        };
+        counts.data.first().map(|count| count.cast_unsigned()).context("count(*) gave no number")
+    }
+}
+
+/// The keys of a search's hits, best first.
+pub(super) fn hits(answer: &SearchResults) -> &[i64] {
+    let ids = answer.results.as_ref().and_then(|results| results.ids.as_ref());
+    match ids.and_then(|ids| ids.id_field.as_ref()) {
+        Some(i_ds::IdField::IntId(keys)) => &keys.data,
+        Some(i_ds::IdField::StrId(_) | i_ds::IdField::UuidId(_)) | None => &[],
+    }
+}
+
+fn check(call: &str, status: Option<Status>) -> anyhow::Result<()> {
+    let status = status.unwrap_or_default();
+    ensure!(status.code == 0 && status.error_code == 0, "{call}: {} (code {})", status.reason, status.code);
+    Ok(())
+}

@@ -1,0 +1,69 @@
+//! `cinclus bench freshness`: insert sent → seen by a Strong search.
+
+use std::time::Instant;
+
+use super::args::FreshnessArgs;
+use super::base;
+use super::client::hits;
+use super::insert::{Collection, Loaded};
+use super::latencies::Latencies;
+use super::progress::Progress;
+use super::report::{Reach, Report, Unit};
+use super::rows::{self, Noise, Vectors};
+use super::statistics::median;
+use super::target::Target;
+use super::usage::Process;
+
+/// One client: inserts a row, searches for exactly this row until it is found, and goes on.
+pub(super) async fn freshness(args: &FreshnessArgs, target: &Target) -> anyhow::Result<Report> {
+    let ms = Unit::Millis;
+    let columns = [
+        ("base p50", ms), ("base p99", ms), ("insert p50", ms), ("seen p50", ms), ("seen p99", ms),
+        ("seen max", ms), ("not at once", Unit::Count), ("p50 / base", Unit::Ratio), ("p99 / base", Unit::Ratio),
+    ];
+    let mut report = Report::new("freshness: insert sent, seen by a Strong search", &columns);
+    report.setting("dim", args.dim);
+    report.setting("rows", args.rows);
+    let collection = Collection::create(target, "freshness", args.dim, Loaded::Yes).await?;
+    let mut client = target.client().await?;
+    let mut noise = Noise::new(13);
+    let progress = Progress::new("insert sent, seen by search", args.rows);
+    let (start, own) = (target.snapshot()?, Process::own().snapshot()?);
+    let (mut key, mut bytes) = (0_i64, 0);
+    for number in 0..args.show.rounds {
+        let until = (args.rows * (number + 1) / args.show.rounds) as i64;
+        if bytes == 0 {
+            bytes = rows::insert(&collection.name, 0, &Vectors::new(noise.floats(args.dim), args.dim)).len();
+            report.setting("bytes a row", bytes);
+        }
+        let base = base::synced_appends(target.dir(), bytes, (until - key).cast_unsigned())?;
+        let (mut inserted, mut seen, mut not_at_once) = (Latencies::new(), Latencies::new(), 0_u32);
+        while key < until {
+            let vector = noise.floats(args.dim);
+            let search = rows::search(&collection.name, &vector, 1);
+            let insert = rows::insert(&collection.name, key, &Vectors::new(vector, args.dim));
+            let sent = Instant::now();
+            client.insert(insert).await?;
+            inserted.record(sent.elapsed());
+            while hits(&client.search(search.clone()).await?) != [key] {
+                not_at_once += 1;
+            }
+            seen.record(sent.elapsed());
+            key += 1;
+            progress.advance(1);
+        }
+        report.round(&[
+            base.p50(), base.p99(), inserted.p50(), seen.p50(), seen.p99(), seen.max(), f64::from(not_at_once),
+            seen.p50() / base.p50(), seen.p99() / base.p99(),
+        ]);
+    }
+    report.usage("server", target.since(start.as_ref())?);
+    report.usage("generator", Some(Process::own().since(&own)?));
+    let (p50, p99) = (median(&report.column("p50 / base")), median(&report.column("p99 / base")));
+    report.outcome("p50 / base p50", p50, Unit::Ratio, Some(Reach::AtMost(1.5)));
+    report.outcome("p99 / base p99", p99, Unit::Ratio, Some(Reach::AtMost(3.0)));
+    let missed = report.column("not at once").iter().sum();
+    report.outcome("acknowledged rows that a Strong search missed", missed, Unit::Count, Some(Reach::AtMost(0.0)));
+    collection.verify_and_drop(key).await?;
+    Ok(report)
+}

@@ -1,0 +1,42 @@
+//! `cinclus bench`: a load generator that measures a server through its public service.
+//!
+//! Every figure that depends on the disk or on memory is measured in rounds A B A B: A is what this machine
+//! can do at best (the *base*), B is the server. All rounds are printed; the median of the ratios counts,
+//! because a shared machine is slow for both or for none.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | [`args`], [`run`] | the command line, and what starts which bench |
+//! | [`disk`], [`base`] | `bench disk`; synced appends, bandwidth, a sum over memory |
+//! | [`insert`], [`bulk`], [`freshness`], [`search`], [`recovery`], [`idle`] | the other benches |
+//! | [`client`], [`load`], [`pieces`], [`rows`] | clients; requests whose bytes are made before they are sent |
+//! | [`spawned`], [`target`] | a server of our own, or one that runs |
+//! | [`machine`], [`usage`] | what `/proc` says of this machine and of a process |
+//! | [`latencies`], [`statistics`], [`report`], [`progress`] | numbers, and how they are shown |
+#![expect(
+    clippy::disallowed_methods,
+    reason = "it measures this machine: its clock, its files, its processes; nothing here runs in a server"
+)]
+
+pub(crate) mod args;
+mod base;
+mod bulk;
+mod client;
+mod disk;
+mod freshness;
+mod idle;
+mod insert;
+mod latencies;
+mod load;
+mod machine;
+mod pieces;
+mod progress;
+mod recovery;
+mod report;
+mod rows;
+pub(crate) mod run;
+mod search;
+mod spawned;
+mod statistics;
+mod target;
+mod usage;

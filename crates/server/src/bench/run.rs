@@ -1,0 +1,96 @@
+//! Starts the benches and shows what they found.
+
+use std::io::Write;
+
+use super::args::{Bench, BenchArgs, Case, InsertArgs, ShowArgs};
+use super::machine::Machine;
+use super::report::Report;
+use super::target::Target;
+use super::{bulk, disk, freshness, idle, insert, recovery, search};
+
+/// Runs `cinclus bench`.
+///
+/// # Errors
+/// Whatever ends the bench early: no server, a refused request, a wrong answer.
+pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<()> {
+    // One thread: for a lone client that is the least way from the answer to the next request.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(start(&args.bench))
+}
+
+async fn start(bench: &Bench) -> anyhow::Result<()> {
+    let show = match bench {
+        Bench::Disk(args) => &args.show,
+        Bench::Insert(args) => &args.show,
+        Bench::Freshness(args) => &args.show,
+        Bench::Search(args) => &args.show,
+        Bench::Recovery(args) => &args.show,
+        Bench::Idle(args) => &args.show,
+    };
+    let mut shown = Shown::begin(show)?;
+    match bench {
+        Bench::Disk(args) => {
+            for report in disk::appends(args)? {
+                shown.report(&report)?;
+            }
+            shown.report(&disk::bandwidth(args)?)
+        }
+        Bench::Insert(args) => inserts(args, &mut shown).await,
+        Bench::Freshness(args) => {
+            let target = Target::open(&args.target).await?;
+            shown.report(&freshness::freshness(args, &target).await?)
+        }
+        Bench::Search(args) => {
+            let target = Target::open(&args.target).await?;
+            shown.report(&search::search(args, &target).await?)
+        }
+        Bench::Recovery(args) => shown.report(&recovery::recovery(args).await?),
+        Bench::Idle(args) => shown.report(&idle::idle(args).await?),
+    }
+}
+
+async fn inserts(args: &InsertArgs, shown: &mut Shown) -> anyhow::Result<()> {
+    let target = Target::open(&args.target).await?;
+    let steady = args.steady.unwrap_or(std::time::Duration::from_secs(120));
+    let mut cases = args.cases.clone();
+    if args.steady.is_some() && !cases.contains(&Case::Steady) {
+        cases.push(Case::Steady);
+    }
+    for case in cases {
+        let report = match case {
+            Case::One => insert::one(args, &target).await,
+            Case::Clients => insert::clients(args, &target).await,
+            Case::Busy => insert::busy(args, &target).await,
+            Case::Burst => bulk::burst(args, &target).await,
+            Case::Steady => bulk::steady(args, &target, steady).await,
+        };
+        shown.report(&report?)?;
+    }
+    Ok(())
+}
+
+/// Standard output.
+struct Shown {
+    machine: Machine,
+    json: bool,
+}
+
+impl Shown {
+    fn begin(show: &ShowArgs) -> anyhow::Result<Shown> {
+        let shown = Shown { machine: Machine::this(), json: show.json };
+        if !shown.json {
+            writeln!(std::io::stdout(), "{}\n", shown.machine)?;
+        }
+        Ok(shown)
+    }
+
+    fn report(&mut self, report: &Report) -> anyhow::Result<()> {
+        let mut out = std::io::stdout().lock();
+        if self.json {
+            writeln!(out, "{}", report.json(&self.machine))?;
+        } else {
+            writeln!(out, "{}", report.text())?;
+        }
+        Ok(out.flush()?)
+    }
+}

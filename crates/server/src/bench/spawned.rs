@@ -1,0 +1,153 @@
+//! A server of our own, in a process of its own.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStderr, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use tokio::sync::oneshot;
+
+use super::usage::Process;
+
+/// What a server logs before the address when it serves.
+const READY: &str = "serves Milvus clients on ";
+const READY_PATIENCE: Duration = Duration::from_secs(300);
+
+/// A folder that is removed in the end.
+#[derive(Debug)]
+pub(super) struct Home(PathBuf);
+
+impl Home {
+    /// A new folder in `dir`.
+    pub(super) fn create(dir: &Path) -> anyhow::Result<Home> {
+        let path = dir.join(format!("cinclus-bench-{}", std::process::id()));
+        std::fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
+        std::fs::create_dir(&path).with_context(|| format!("cannot make {}", path.display()))?;
+        Ok(Home(path))
+    }
+
+    /// The data directory of the server.
+    pub(super) fn data(&self) -> PathBuf {
+        self.0.join("data")
+    }
+
+    /// A file beside it.
+    pub(super) fn file(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A running server. It is killed when this is dropped.
+#[derive(Debug)]
+pub(super) struct SpawnedServer {
+    child: Child,
+    /// Where it serves, as a URL.
+    pub(super) address: String,
+    /// When its process was started.
+    pub(super) started: Instant,
+    /// How long until it said that it serves.
+    pub(super) ready_after: Duration,
+}
+
+impl SpawnedServer {
+    /// Starts this program's own server and waits until it serves.
+    ///
+    /// # Errors
+    /// If it ends before, with the last that it logged.
+    pub(super) async fn start(home: &Home, config: Option<&Path>) -> anyhow::Result<SpawnedServer> {
+        let log = File::options().create(true).append(true).open(home.file("server.log"))?;
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg("standalone").arg("--data-dir").arg(home.data());
+        command.args(["--listen", "127.0.0.1:0", "--management-listen", "127.0.0.1:0", "--log", "info"]);
+        if let Some(config) = config {
+            command.arg("--config").arg(config);
+        }
+        command.env("NO_COLOR", "1").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let started = Instant::now();
+        let mut child = command.spawn().context("cannot start the server")?;
+        let stderr = child.stderr.take().context("the server has no standard error")?;
+        let (send, receive) = oneshot::channel();
+        std::thread::spawn(move || follow(stderr, log, send));
+        let mut server = SpawnedServer { child, address: String::new(), started, ready_after: Duration::ZERO };
+        let Ok(said) = tokio::time::timeout(READY_PATIENCE, receive).await else {
+            bail!("the server was not ready after {READY_PATIENCE:?}");
+        };
+        server.address = said.unwrap_or_else(|_| Err("it said nothing".to_owned())).map_err(|last| {
+            anyhow::anyhow!("the server ended before it was ready; the last that it said: {last}")
+        })?;
+        server.ready_after = started.elapsed();
+        Ok(server)
+    }
+
+    /// Its process.
+    pub(super) fn process(&self) -> Process {
+        Process(self.child.id())
+    }
+
+    /// Ends it as kill -9 does.
+    pub(super) fn kill(&mut self) -> anyhow::Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+}
+
+impl Drop for SpawnedServer {
+    fn drop(&mut self) {
+        let _ = self.kill();
+    }
+}
+
+/// Copies what the server logs, and tells its address once it serves.
+fn follow(stderr: ChildStderr, mut log: File, ready: oneshot::Sender<Result<String, String>>) {
+    let mut ready = Some(ready);
+    let mut last = String::new();
+    for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+        let _ = writeln!(log, "{line}");
+        if let Some(address) = address(&line)
+            && let Some(ready) = ready.take()
+        {
+            let _ = ready.send(Ok(address));
+        }
+        last = line;
+    }
+    if let Some(ready) = ready {
+        let _ = ready.send(Err(last));
+    }
+}
+
+fn address(line: &str) -> Option<String> {
+    let (_, behind) = line.split_once(READY)?;
+    let (address, _) = behind.split_once(',')?;
+    Some(format!("http://{address}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_address_stands_in_the_line_of_a_ready_server() {
+        let line = "INFO cinclus: Cinclus 0.1.0 serves Milvus clients on 127.0.0.1:4711, health and metrics …";
+        assert_eq!(address(line).as_deref(), Some("http://127.0.0.1:4711"));
+        assert_eq!(address("INFO cinclus: opening the log"), None);
+    }
+
+    #[test]
+    fn a_home_is_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::create(dir.path()).unwrap();
+        std::fs::create_dir_all(home.data()).unwrap();
+        assert!(Home::create(dir.path()).is_err(), "two benches do not share one");
+        drop(home);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+}
