@@ -236,6 +236,7 @@ async fn after_a_failed_sync_the_page_cache_is_not_believed() {
                 times: 1,
             });
             let failed = work(&machine, &mut known, 5).await;
+            machine.disk.clear_faults();
             let when = format!("sync {after} fails, restart {restart}");
             if restart && failed.is_err() {
                 // The process ends; the kernel keeps what it shows.

@@ -231,8 +231,7 @@ impl SegmentWalk {
         let tail = judge_tail(&mut self.window, &scan, offset, error).await?;
         let finished = Index::load(&**self.window.file(), self.window.limit()).await?.is_ok();
         if let Tail::Bad(bad) = &tail {
-            if let Some(behind) = bad.whole_block_behind {
-                let reason = format!("{}; a whole block stands behind it at byte {behind}", bad.reason);
+            if let Some(reason) = bad.damage() {
                 return Err(self.corrupt(&reason));
             }
             if finished {

@@ -138,7 +138,7 @@ impl LocalReader {
             None => (BlockStart { offset: end.bytes, first_entry: end.entries }, 0),
         };
         window.set_limit(end.bytes);
-        if start.0.offset == HEADER_BYTES as u64 {
+        if finished && start.0.offset == HEADER_BYTES as u64 {
             let header = window.at(0, HEADER_BYTES).await?;
             FileHeader::decode(&header).map_err(|error| footer(&segment, &error))?;
         }

@@ -19,7 +19,7 @@ use cinclus_env::disk::{DiskError, DiskFile, DiskLock, OpenMode};
 use cinclus_types::{MessageId, PChannel};
 
 use super::files;
-use super::scan::{BadTail, Scan, Tail, scan};
+use super::scan::{Scan, Tail, scan};
 use super::segment::{End, Segment};
 use crate::error::LogError;
 use crate::woodpecker::codec::{FileHeader, HEADER_BYTES};
@@ -165,13 +165,13 @@ impl Recovery<'_> {
     fn judge(&self, id: u64, scan: &Scan, is_last: bool) -> Result<(), LogError> {
         let next = MessageId::from_parts(self.generation, id, scan.end.entries);
         let blocks = scan.blocks.len() as u64;
-        if let Tail::Bad(BadTail { reason, whole_block_behind }) = &scan.tail {
-            if let Some(offset) = whole_block_behind {
-                let reason = format!("{reason}; a whole block stands behind it at byte {offset}");
+        if let Tail::Bad(bad) = &scan.tail {
+            if let Some(reason) = bad.damage() {
                 return Err(self.corrupt(id, blocks, reason));
             }
             if !is_last {
-                return Err(self.corrupt(id, blocks, format!("{reason}; later segments have records")));
+                let reason = format!("{}; later segments have records", bad.reason);
+                return Err(self.corrupt(id, blocks, reason));
             }
         }
         // A footer says itself how much there is.
@@ -223,18 +223,17 @@ impl Recovery<'_> {
 /// again if it is there.
 pub(super) async fn write_end(file: &Arc<dyn DiskFile>, scan: &Scan, len: u64) -> Result<(), LogError> {
     let mut parts = Vec::new();
-    let start = match scan.blocks.last() {
-        Some(last) => {
-            parts.push(file.read_at(last.offset, (scan.end.bytes - last.offset) as usize).await?);
-            last.offset
-        }
-        None => {
-            let mut header = Vec::with_capacity(HEADER_BYTES);
-            FileHeader::LOCAL.encode(&mut header);
-            parts.push(header.into());
-            0
-        }
-    };
+    if scan.blocks.len() < 2 {
+        // The file header went with the first block.
+        let mut header = Vec::with_capacity(HEADER_BYTES);
+        FileHeader::LOCAL.encode(&mut header);
+        parts.push(header.into());
+    }
+    let mut start = 0;
+    if let Some(last) = scan.blocks.last() {
+        parts.push(file.read_at(last.offset, (scan.end.bytes - last.offset) as usize).await?);
+        start = if scan.blocks.len() < 2 { 0 } else { last.offset };
+    }
     if scan.tail == Tail::Footer {
         let end = scan.end.bytes.max(HEADER_BYTES as u64);
         parts.push(file.read_at(end, (len - end) as usize).await?);

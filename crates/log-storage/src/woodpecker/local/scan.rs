@@ -40,20 +40,31 @@ pub(super) enum Tail {
 pub(super) struct BadTail {
     /// What is wrong.
     pub(super) reason: String,
-    /// Where a whole BlockHeader stands behind it that fits: then this was not written last.
-    pub(super) whole_block_behind: Option<u64>,
+    /// Why a crash cannot have left it: because a whole BlockHeader stands behind it that fits, say.
+    pub(super) proof: Option<String>,
+}
+
+impl BadTail {
+    /// The reason, with the proof that it is damage.
+    pub(super) fn damage(&self) -> Option<String> {
+        self.proof.as_ref().map(|proof| format!("{}; {proof}", self.reason))
+    }
 }
 
 /// Reads the file up to `len`.
+///
+/// The file header is written together with the first block and says nothing new. So when the file's only
+/// block is whole, a header that is torn is taken as read; recovery writes both again.
 pub(super) async fn scan(file: Arc<dyn DiskFile>, len: u64) -> Result<Scan, DiskError> {
     let mut window = Window::new(file, len, READ_BYTES);
     let mut scan = Scan { blocks: Vec::new(), end: End::default(), tail: Tail::Nothing };
     if len == 0 {
         return Ok(scan);
     }
-    let header = window.at(0, HEADER_BYTES).await?;
-    if let Err(error) = FileHeader::decode(&header) {
-        scan.tail = bad_tail(&mut window, &scan, format!("file header: {error}")).await?;
+    let header = FileHeader::decode(&window.at(0, HEADER_BYTES).await?);
+    if let Err(error @ CodecError::Version(_)) = header {
+        let proof = Some("another version wrote it".to_owned());
+        scan.tail = Tail::Bad(BadTail { reason: error.to_string(), proof });
         return Ok(scan);
     }
     let mut offset = HEADER_BYTES as u64;
@@ -66,11 +77,27 @@ pub(super) async fn scan(file: Arc<dyn DiskFile>, len: u64) -> Result<Scan, Disk
             }
             Err(error) => {
                 scan.tail = judge_tail(&mut window, &scan, offset, error).await?;
-                return Ok(scan);
+                break;
             }
         }
     }
+    if let Err(error) = header {
+        judge_header(&mut scan, &error);
+    }
     Ok(scan)
+}
+
+/// Whether a bad file header can be what a torn first write left.
+fn judge_header(scan: &mut Scan, error: &CodecError) {
+    let reason = format!("file header: {error}");
+    let several = (scan.blocks.len() > 1).then(|| "the file has several blocks".to_owned());
+    let proof = match &scan.tail {
+        Tail::Bad(bad) => several.or_else(|| bad.proof.clone()),
+        Tail::Nothing | Tail::Footer | Tail::UnfinishedFooter => several,
+    };
+    if proof.is_some() || scan.blocks.is_empty() {
+        *scan = Scan { blocks: Vec::new(), end: End::default(), tail: Tail::Bad(BadTail { reason, proof }) };
+    }
 }
 
 /// A block whose header and bytes have been checked.
@@ -163,9 +190,9 @@ pub(super) async fn judge_tail(
             return Ok(Tail::UnfinishedFooter);
         }
     }
-    let mut scan_at = scan.clone();
-    scan_at.end.bytes = offset;
-    bad_tail(window, &scan_at, error.to_string()).await
+    let behind = find_block_behind(window, scan, offset + 1).await?;
+    let proof = behind.map(|at| format!("a whole block stands behind it at byte {at}"));
+    Ok(Tail::Bad(BadTail { reason: error.to_string(), proof }))
 }
 
 fn fits(index: &IndexRecord, scan: &Scan, number: usize) -> bool {
@@ -189,16 +216,14 @@ fn all_indexes(mut bytes: &[u8], scan: &Scan) -> bool {
     bytes.is_empty()
 }
 
-async fn bad_tail(window: &mut Window, scan: &Scan, reason: String) -> Result<Tail, DiskError> {
-    let whole_block_behind = find_block_behind(window, scan).await?;
-    Ok(Tail::Bad(BadTail { reason, whole_block_behind }))
-}
-
-/// Looks behind the first bad byte for a whole BlockHeader record, CRC right, whose number and first entry
-/// fit behind the blocks of the scan.
-async fn find_block_behind(window: &mut Window, scan: &Scan) -> Result<Option<u64>, DiskError> {
+/// Looks from `offset` on for a whole BlockHeader record, CRC right, whose number and first entry fit
+/// behind the blocks of the scan.
+async fn find_block_behind(
+    window: &mut Window,
+    scan: &Scan,
+    mut offset: u64,
+) -> Result<Option<u64>, DiskError> {
     let (number, entries) = (scan.blocks.len() as i64, scan.end.entries as i64);
-    let mut offset = scan.end.bytes + 1;
     while offset + BLOCK_HEADER_BYTES as u64 <= window.limit() {
         let piece = window.at(offset, READ_BYTES).await?;
         if piece.len() < BLOCK_HEADER_BYTES {

@@ -101,9 +101,8 @@ impl WoodpeckerLocal {
         let len = file.length().await?;
         let found = scan(file.clone(), len).await?;
         if let Tail::Bad(bad) = &found.tail
-            && let Some(offset) = bad.whole_block_behind
+            && let Some(reason) = bad.damage()
         {
-            let reason = format!("{}; a whole block stands behind it at byte {offset}", bad.reason);
             return Err(LogError::Corrupt {
                 file: path,
                 segment: id,
