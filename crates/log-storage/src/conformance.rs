@@ -135,7 +135,9 @@ pub async fn l2_acks_come_in_call_order_and_ids_increase(backend: &dyn Backend) 
             let newest = acked(newest).await;
             for earlier in group {
                 // Unconstrained: tokio lets a task that has had many answers wait once in a while.
-                let earlier = tokio::task::unconstrained(earlier).now_or_never().expect("an earlier ack is there when a later one is");
+                let earlier = tokio::task::unconstrained(earlier)
+                    .now_or_never()
+                    .expect("an earlier ack is there when a later one is");
                 ids.extend(earlier.expect("the append is acked"));
             }
             ids.push(newest);
@@ -231,7 +233,10 @@ pub async fn l5_a_reader_at_the_end_goes_on_when_there_is_more(backend: &dyn Bac
     for round in 0..5 {
         assert_eq!(texts(&drain(&mut *reader).await), Vec::<String>::new());
         let ids = writer.append(vec![Record::new("a", Vec::new()), Record::new("b", Vec::new())]).await;
-        assert_eq!(reader.next().await.expect("the log is read").map(|record| record.id), Some(ids.expect("acked")[0]));
+        assert_eq!(
+            reader.next().await.expect("the log is read").map(|record| record.id),
+            Some(ids.expect("acked")[0])
+        );
         assert_eq!(texts(&reader.next_batch().await.expect("the log is read")), ["b"]);
         if round == 2 {
             writer = open(&storage, 2).await;

@@ -9,8 +9,8 @@ use cinclus_env::disk::{Keep, MemoryDisk, OsDisk};
 use cinclus_env::{Env, OsClock};
 use cinclus_log_storage::conformance::Backend;
 use cinclus_log_storage::woodpecker::roll::RollPolicy;
-use cinclus_log_storage::{DynLogStorage, FaultPlan, FaultyLogStorage, MemoryLogStorage};
 use cinclus_log_storage::woodpecker::{LocalConfig, WoodpeckerLocal};
+use cinclus_log_storage::{DynLogStorage, FaultPlan, FaultyLogStorage, MemoryLogStorage};
 use cinclus_meta::{DynMetaStore, MemoryMetaStore};
 use parking_lot::Mutex;
 
@@ -38,8 +38,7 @@ impl Files {
         let mut config = LocalConfig::new(root);
         config.roll = RollPolicy { bytes_max: segment_bytes, age_max: Duration::from_secs(600) };
         let meta = MemoryMetaStore::new(&cinclus_meta::Config::default(), env.clock.clone(), &env.tasks);
-        let files =
-            Files { env, disk, config, meta: Arc::new(meta), open: Mutex::new(None), _dir: None };
+        let files = Files { env, disk, config, meta: Arc::new(meta), open: Mutex::new(None), _dir: None };
         files.start().await;
         files
     }

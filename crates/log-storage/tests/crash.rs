@@ -2,6 +2,8 @@
 //! in the recovery. What was acked is there, what was not is there in order or not at all, and the log goes
 //! on.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 mod support;
 
 use std::time::Duration;
@@ -9,9 +11,7 @@ use std::time::Duration;
 use cinclus_env::Random;
 use cinclus_env::disk::{Fault, FaultError, FaultOperation, Keep};
 use cinclus_log_storage::conformance::{channel, drain};
-use cinclus_log_storage::{
-    AppendAck, DynLogStorage, LogError, LogWriter, OpenOptions, Record, StoredRecord,
-};
+use cinclus_log_storage::{AppendAck, DynLogStorage, LogError, LogWriter, OpenOptions, Record, StoredRecord};
 use cinclus_types::{MessageId, Term};
 use support::Machine;
 
@@ -124,7 +124,8 @@ async fn check_after(machine: &Machine, known: &mut Known, when: &str) -> Result
     let storage = machine.start().await?;
     match read_all(&storage).await {
         Ok((earliest, found)) => {
-            let mut before = Known { certain: known.certain.clone(), maybe: known.maybe.clone(), ..Known::default() };
+            let mut before =
+                Known { certain: known.certain.clone(), maybe: known.maybe.clone(), ..Known::default() };
             before.check(earliest, found, &format!("{when}, read before the open"));
         }
         Err(LogError::NotFound(_)) => assert!(known.certain.is_empty(), "{when}"),
@@ -156,7 +157,10 @@ async fn crash_everywhere(seed: u64, keep: Keep) {
         let mut known = Known::default();
         machine.disk.crash_at(n);
         let ended = work(&machine, &mut known, seed).await;
-        assert!(ended.is_err() || !machine.disk.is_powered() || n + 12 > operations, "operation {n} is not reached");
+        assert!(
+            ended.is_err() || !machine.disk.is_powered() || n + 12 > operations,
+            "operation {n} is not reached"
+        );
         machine.crash(keep).await;
         let when = format!("seed {seed}, {keep:?}, operation {n}");
         if let Err(error) = check_after(&machine, &mut known, &when).await {

@@ -14,7 +14,7 @@ pub mod codec;
 pub mod entry;
 pub mod local;
 pub mod metadata;
-mod metadata_values;
+pub mod metadata_values;
 pub mod roll;
 pub mod truncate;
 

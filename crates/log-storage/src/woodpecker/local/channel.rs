@@ -78,15 +78,17 @@ impl Log {
         state.dir = Some(dir);
         state.earliest = state.earliest.max(earliest);
         state.segments = segments;
-        state.damage = None;
     }
 
     pub(super) fn set_damage(&self, damage: LogError) {
         self.state.lock().damage = Some(damage);
     }
 
+    /// A writer was opened: the log is sound.
     pub(super) fn set_open(&self, open: Open) {
-        self.state.lock().open = Some(open);
+        let mut state = self.state.lock();
+        state.open = Some(open);
+        state.damage = None;
     }
 
     pub(super) fn take_open(&self) -> Option<Open> {

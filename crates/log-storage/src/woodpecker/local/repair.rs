@@ -114,7 +114,8 @@ impl Repair<'_> {
                 (0, End::default())
             };
             let noted = u64::try_from(segment.meta.last_entry_id).ok();
-            let indexed = Index::load(&*file, len).await?.ok().and_then(|index| index.end.entries.checked_sub(1));
+            let indexed =
+                Index::load(&*file, len).await?.ok().and_then(|index| index.end.entries.checked_sub(1));
             lost.push(Lost {
                 segment: *id,
                 file: path,
