@@ -12,7 +12,6 @@ from pymilvus.exceptions import MilvusException
 
 from server import Server
 
-KILLS = 11
 WRITERS = 3
 COLLECTION = "killed"
 # Each writer writes keys of its own, so that its requests alone decide what is there.
@@ -112,7 +111,7 @@ class Writer:
         answer = write(COLLECTION, rows, retry_times=0)
         assert answer[f"{request.kind}_count"] == len(rows)
 
-    def check(self, client: MilvusClient) -> None:
+    def check(self, client: MilvusClient, shards: int) -> None:
         """What is there is the state, or the state with the one unanswered request wholly applied."""
         found = {}
         mine = f"writer == {self.number}"
@@ -120,18 +119,27 @@ class Writer:
             assert row["id"] not in found, f"row {row['id']} came twice"
             found[row["id"]] = row["request"]
         if self.unknown is not None:
-            before = dict(self.state)
-            self.apply(self.unknown)
-            if found != self.state:
-                assert found == before, self.difference(found, before)
-                self.state = before
-            elif self.state != before:
-                self.unknown_applied += 1
-            self.unknown = None
+            self.settle(found, shards)
         assert found == self.state, self.difference(found, self.state)
         # count(*) counts rows, not keys: an insert that happened twice would show.
         (row,) = client.query(COLLECTION, filter=mine, output_fields=["count(*)"], consistency_level="Strong")
         assert row["count(*)"] == len(self.state)
+
+    def settle(self, found: dict[int, int], shards: int) -> None:
+        """The one unanswered request happened or not. Over several shards each of them has its own answer: there a
+        key tells for itself whether its part happened."""
+        before = dict(self.state)
+        if shards == 1:
+            self.apply(self.unknown)
+            if found != self.state:
+                assert found == before, self.difference(found, before)
+                self.state = before
+        else:
+            happened = {key: version for key, version in self.unknown.effect.items() if found.get(key) == version}
+            self.apply(Request(self.unknown.kind, happened))
+        if self.state != before:
+            self.unknown_applied += 1
+        self.unknown = None
 
     def difference(self, found: dict, due: dict) -> str:
         missing = sorted(set(due) - set(found))
@@ -154,7 +162,7 @@ def pages(client: MilvusClient, filter: str, size: int = 5000):
         last = rows[-1]["id"]
 
 
-def create(client: MilvusClient, name: str) -> None:
+def create(client: MilvusClient, name: str, shards: int = 1) -> None:
     schema = client.create_schema(enable_dynamic_field=False)
     schema.add_field("id", DataType.INT64, is_primary=True)
     schema.add_field("vector", DataType.FLOAT_VECTOR, dim=DIM)
@@ -163,7 +171,7 @@ def create(client: MilvusClient, name: str) -> None:
     schema.add_field("filler", DataType.VARCHAR, max_length=200)
     index = client.prepare_index_params()
     index.add_index("vector", index_type="FLAT", metric_type="L2")
-    client.create_collection(name, schema=schema, index_params=index, num_shards=1)
+    client.create_collection(name, schema=schema, index_params=index, num_shards=shards)
 
 
 def flush_now_and_then(server: Server, stop: threading.Event, chance: random.Random) -> None:
@@ -179,14 +187,15 @@ def flush_now_and_then(server: Server, stop: threading.Event, chance: random.Ran
 
 
 @pytest.mark.timeout(400)
-@pytest.mark.parametrize("config", [None, SMALL], ids=["default", "small"])
-def test_a_mixed_load_survives_kill9(new_server, chance, config):
+@pytest.mark.parametrize("config, shards, kills", [(None, 1, 11), (SMALL, 1, 11), (SMALL, 2, 6)],
+                         ids=["default", "small logs", "two shards"])
+def test_a_mixed_load_survives_kill9(new_server, chance, config, shards, kills):
     server = new_server(config=config).start()
     client = server.client()
-    create(client, COLLECTION)
+    create(client, COLLECTION, shards)
     client.close()
     writers = [Writer(number, random.Random(chance.random())) for number in range(WRITERS)]
-    for kill in range(KILLS):
+    for kill in range(kills):
         stop = threading.Event()
         threads = [threading.Thread(target=writer.run, args=(server, stop)) for writer in writers]
         if kill % 2:
@@ -204,20 +213,20 @@ def test_a_mixed_load_survives_kill9(new_server, chance, config):
         server.start()
         client = server.client()
         for writer in writers:
-            writer.check(client)
+            writer.check(client, shards)
         client.close()
     # And once more after a polite stop, when everything that can be persisted is.
     server.restart()
     client = server.client()
     client.flush(COLLECTION)
     for writer in writers:
-        writer.check(client)
+        writer.check(client, shards)
     client.close()
     acknowledged = sum(writer.acknowledged for writer in writers)
-    print(f"{KILLS} kills, {acknowledged} requests acknowledged, "
+    print(f"{kills} kills, {acknowledged} requests acknowledged, "
           f"{sum(writer.unknown_total for writer in writers)} unknown "
           f"({sum(writer.unknown_applied for writer in writers)} of them had happened)")
-    assert acknowledged >= KILLS * WRITERS, "too few writes to prove anything"
+    assert acknowledged >= kills * WRITERS, "too few writes to prove anything"
     assert sum(writer.unknown_total for writer in writers) > 0, "no kill hit a request"
 
 
