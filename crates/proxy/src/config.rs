@@ -13,6 +13,8 @@ pub struct ProxyConfig {
     pub answer_bytes_max: usize,
     /// The largest message that a write is cut into, in bytes.
     pub message_bytes_max: usize,
+    /// How far a Bounded read may lag behind.
+    pub graceful_time: Duration,
     /// The longest wait of a read for its freshness.
     pub patience: Duration,
     /// How many ids are taken from the coordinator at once.
@@ -32,6 +34,7 @@ impl Default for ProxyConfig {
             request_bytes_max: 64 << 20,
             answer_bytes_max: 256 << 20,
             message_bytes_max: 8 << 20,
+            graceful_time: Duration::from_secs(5),
             patience: Duration::from_secs(60),
             id_block: 16384,
             delete_keys_max: 65536,

@@ -7,9 +7,6 @@ use cinclus_types::{ConsistencyLevel, Tick};
 
 use crate::status::ProxyError;
 
-/// Bounded reads may lag behind by so much.
-pub const GRACEFUL: Duration = Duration::from_secs(5);
-
 /// What a request says about freshness.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Asked {
@@ -35,11 +32,17 @@ impl Asked {
         (self.iterator && self.guarantee > BOUNDED).then_some(Tick(self.guarantee))
     }
 
-    /// The freshness of a read of a collection whose level is `default`, asked at `now`.
+    /// The freshness of a read of a collection whose level is `default`, asked at `now`. Bounded reads may
+    /// lag behind by `graceful`.
     ///
     /// # Errors
     /// A level that does not exist.
-    pub fn freshness(&self, default: ConsistencyLevel, now: Tick) -> Result<Freshness, ProxyError> {
+    pub fn freshness(
+        &self,
+        default: ConsistencyLevel,
+        now: Tick,
+        graceful: Duration,
+    ) -> Result<Freshness, ProxyError> {
         if let Some(tick) = self.snapshot() {
             return Ok(Freshness::Snapshot(tick));
         }
@@ -49,7 +52,7 @@ impl Asked {
             ConsistencyLevel::from_number(self.level)
                 .ok_or_else(|| ProxyError::Invalid(format!("unknown consistency level {}", self.level)))?
         };
-        let lagging = now.minus(GRACEFUL);
+        let lagging = now.minus(graceful);
         Ok(match level {
             // Level 0 is also what a client sends that names no level but a timestamp.
             ConsistencyLevel::Strong if !self.use_default => self.by_timestamp(lagging),
@@ -78,10 +81,11 @@ impl Asked {
 mod tests {
     use super::*;
 
+    const GRACEFUL: Duration = Duration::from_secs(5);
     const NOW: Tick = Tick::from_unix_ms(1_700_000_000_000);
 
     fn check(level: i32, use_default: bool, guarantee: u64, default: ConsistencyLevel) -> Freshness {
-        Asked { level, use_default, guarantee, iterator: false }.freshness(default, NOW).unwrap()
+        Asked { level, use_default, guarantee, iterator: false }.freshness(default, NOW, GRACEFUL).unwrap()
     }
 
     #[test]
@@ -117,13 +121,13 @@ mod tests {
     #[test]
     fn an_iterator_reads_the_snapshot_it_was_given() {
         let asked = Asked { use_default: true, guarantee: NOW.0, iterator: true, level: 0 };
-        assert_eq!(asked.freshness(ConsistencyLevel::Strong, NOW), Ok(Freshness::Snapshot(NOW)));
+        assert_eq!(asked.freshness(ConsistencyLevel::Strong, NOW, GRACEFUL), Ok(Freshness::Snapshot(NOW)));
         assert_eq!(Asked { guarantee: 0, ..asked }.snapshot(), None);
     }
 
     #[test]
     fn an_unknown_level_is_refused() {
         let asked = Asked { level: 9, ..Asked::default() };
-        assert!(asked.freshness(ConsistencyLevel::Strong, NOW).is_err());
+        assert!(asked.freshness(ConsistencyLevel::Strong, NOW, GRACEFUL).is_err());
     }
 }

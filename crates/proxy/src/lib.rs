@@ -12,6 +12,7 @@ pub mod config;
 pub mod consistency;
 pub mod convert;
 pub mod fields;
+pub mod guard;
 pub mod ids;
 pub mod merge;
 pub mod names;
@@ -45,6 +46,7 @@ mod unsupported;
 mod upsert;
 
 pub use config::ProxyConfig;
+pub use guard::Guarded;
 pub use proxy::{Proxy, ProxyParts};
 pub use server::Service;
 pub use status::ProxyError;

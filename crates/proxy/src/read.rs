@@ -127,7 +127,7 @@ impl Proxy {
         if asked.iterator && asked.snapshot().is_none() {
             return Ok(Freshness::Snapshot(self.parts().coord.ticks(1).await?.first));
         }
-        asked.freshness(target.collection.consistency, self.now())
+        asked.freshness(target.collection.consistency, self.now(), self.config().graceful_time)
     }
 }
 

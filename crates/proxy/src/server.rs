@@ -6,6 +6,7 @@ use cinclus_types::proto::common::Status;
 use tokio_stream::Empty;
 use tonic::{Request, Response, Streaming};
 
+use crate::guard::Guarded;
 use crate::proto::milvus as wire;
 use crate::proto::milvus::milvus_service_server::{MilvusService, MilvusServiceServer};
 use crate::proxy::{Call, Proxy};
@@ -188,10 +189,12 @@ unsupported! { service! {
 impl Proxy {
     /// The gRPC service of this proxy.
     #[must_use]
-    pub fn into_service(self) -> MilvusServiceServer<Service> {
+    pub fn into_service(self) -> Guarded<MilvusServiceServer<Service>> {
         let (incoming, outgoing) = (self.config().request_bytes_max, self.config().answer_bytes_max);
-        MilvusServiceServer::new(Service { proxy: self })
-            .max_decoding_message_size(incoming)
-            .max_encoding_message_size(outgoing)
+        Guarded::new(
+            MilvusServiceServer::new(Service { proxy: self })
+                .max_decoding_message_size(incoming)
+                .max_encoding_message_size(outgoing),
+        )
     }
 }
