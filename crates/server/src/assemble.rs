@@ -10,14 +10,13 @@ use cinclus_coord::{Coordinator, CoordinatorParts};
 use cinclus_env::disk::DiskLock;
 use cinclus_env::{DiskError, Env};
 use cinclus_log_storage::DynLogStorage;
-use cinclus_log_storage::woodpecker::{LocalConfig, LocalStorage};
+use cinclus_log_storage::woodpecker::{LocalConfig, RollPolicy, WoodpeckerLocal};
 use cinclus_meta::{DynMetaStore, EmbeddedMetaStore};
 use cinclus_node::{Node, NodeParts};
 use cinclus_proxy::{Proxy, ProxyParts};
 use cinclus_query::OneWorker;
 use cinclus_rpc::{CoordApi, NodeApi};
 use cinclus_types::{NodeId, NodeInfo};
-use cinclus_wal::BufferBudget;
 use cinclus_worker::Worker;
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
@@ -45,8 +44,8 @@ impl Standalone {
         let lock = take_data_dir(&env, dir).await?;
         let meta: DynMetaStore =
             Arc::new(EmbeddedMetaStore::open(&dir.join("meta"), &cinclus_meta::Config::default(), &env).await?);
-        let collections = Collections::open(meta.clone(), &env.tasks).await?;
-        let segments = Segments::open(meta.clone(), &env.tasks).await?;
+        let collections = Collections::open(meta.clone(), &env).await?;
+        let segments = Segments::open(meta.clone(), &env).await?;
         let storage = log_storage(config, &env, meta.clone()).await?;
         let objects = object_storage(&env, &dir.join("objects")).await?;
 
@@ -62,7 +61,6 @@ impl Standalone {
                 segments: segments.clone(),
                 ticks: Arc::new(CoordTicks(coord_api.clone())),
                 workers: Arc::new(OneWorker(worker)),
-                buffer: BufferBudget::new(config.buffer_bytes_max),
                 env: env.clone(),
             },
             config.node.clone(),
@@ -121,13 +119,9 @@ async fn log_storage(
     env: &Env,
     meta: DynMetaStore,
 ) -> anyhow::Result<DynLogStorage> {
-    let local = LocalConfig {
-        root: config.data_dir.join("wal"),
-        roll_bytes: config.log_roll_bytes,
-        roll_age: config.log_roll_age,
-        ..LocalConfig::default()
-    };
-    Ok(Arc::new(LocalStorage::open(local, env.clone(), meta).await?))
+    let roll = RollPolicy { bytes_max: config.log_roll_bytes, age_max: config.log_roll_age };
+    let local = LocalConfig { roll, ..LocalConfig::new(config.data_dir.join("wal")) };
+    Ok(Arc::new(WoodpeckerLocal::open(local, env.clone(), meta).await?))
 }
 
 async fn object_storage(env: &Env, dir: &Path) -> anyhow::Result<Arc<dyn ObjectStore>> {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
+use cinclus_wal::BufferBudget;
 use serde_json::Value;
 
 use super::ServerConfig;
@@ -62,7 +63,7 @@ const KEYS: &[Key] = keys! {
     "dataCoord.segment.minSizeFromIdleToSealed" => |c, v| {
         c.node.wal.idle_bytes_min = number::<u64>(v)? << 20;
     };
-    "streaming.walWriteAheadBuffer.capacity" => |c, v| c.buffer_bytes_max = bytes(v)?;
+    "streaming.walWriteAheadBuffer.capacity" => |c, v| c.node.wal.buffer = BufferBudget::new(bytes(v)?);
     "streaming.walWriteAheadBuffer.keepalive" => |c, v| c.node.wal.buffer_age_max = span(v, SECOND)?;
     "streaming.txn.defaultKeepaliveTimeout" => |c, v| c.node.wal.txn_keepalive_default = span(v, SECOND)?;
     "woodpecker.client.segmentRollingPolicy.maxSize" => |c, v| c.log_roll_bytes = bytes(v)?;

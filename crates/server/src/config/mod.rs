@@ -28,8 +28,6 @@ pub struct ServerConfig {
     pub log: String,
     /// How long a shutdown waits for requests and tasks.
     pub shutdown_timeout: Duration,
-    /// Bytes of the write-ahead buffers of all logs together.
-    pub buffer_bytes_max: u64,
     /// A local log begins a new segment file at so many bytes, …
     pub log_roll_bytes: u64,
     /// … or at this age.
@@ -52,7 +50,6 @@ impl Default for ServerConfig {
             management_listen: SocketAddr::from(([127, 0, 0, 1], 9091)),
             log: "info".to_owned(),
             shutdown_timeout: Duration::from_secs(10),
-            buffer_bytes_max: 16 << 20,
             log_roll_bytes: 256_000_000,
             log_roll_age: Duration::from_secs(600),
             coord: CoordConfig::default(),
