@@ -15,7 +15,7 @@ pub mod worker;
 pub use append::{AppendError, Appended};
 pub use coord::{CoordApi, CoordError};
 pub use ddl::{Ddl, DdlDone, DdlError};
-pub use merge::{merge_answers, merge_hits};
+pub use merge::{compare_hits, keep_hits, keep_rows, merge_answers, merge_hits, take_of_group};
 pub use node::{ChannelStatus, NodeApi, NodeError, ShardStatistics};
 pub use read::{
     Freshness, Hits, QueryAnswer, QueryPlan, RangeBounds, ReadError, SearchAnswer, SearchPlan, ShardQuery,

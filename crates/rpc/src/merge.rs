@@ -47,6 +47,38 @@ pub fn merge_hits(sources: &[Hits], plan: &SearchPlan) -> Hits {
     }
 }
 
+/// The hits that `keep` lets through, by their place over all queries; of each query at most `limit`.
+#[must_use]
+pub fn keep_hits(hits: &Hits, limit: usize, mut keep: impl FnMut(usize) -> bool) -> Hits {
+    let (mut start, mut kept, mut counts) = (0, Vec::new(), Vec::with_capacity(hits.counts.len()));
+    for count in &hits.counts {
+        let before = kept.len();
+        kept.extend((start..start + count).filter(|&index| keep(index)).take(limit));
+        counts.push(kept.len() - before);
+        start += count;
+    }
+    Hits {
+        counts,
+        keys: kept.iter().map(|&index| hits.keys[index].clone()).collect(),
+        scores: kept.iter().map(|&index| hits.scores[index]).collect(),
+        ticks: kept.iter().map(|&index| hits.ticks[index]).collect(),
+        rows: hits.rows.take(&kept),
+    }
+}
+
+/// The rows that `keep` lets through, by their place; at most `limit`.
+#[must_use]
+pub fn keep_rows(answer: &QueryAnswer, limit: usize, keep: impl FnMut(&usize) -> bool) -> QueryAnswer {
+    let kept: Vec<usize> = (0..answer.keys.len()).filter(keep).take(limit).collect();
+    QueryAnswer {
+        at: answer.at,
+        count: answer.count,
+        keys: kept.iter().map(|&index| answer.keys[index].clone()).collect(),
+        ticks: kept.iter().map(|&index| answer.ticks[index]).collect(),
+        rows: answer.rows.take(&kept),
+    }
+}
+
 /// The order of hits: better scores first, equal scores by key.
 #[must_use]
 pub fn compare_hits(metric: Metric, a: (f32, &Key), b: (f32, &Key)) -> Ordering {
@@ -85,13 +117,14 @@ fn best(sources: &[Hits], mut places: Vec<Place>, plan: &SearchPlan) -> Vec<Plac
 /// `group_size` hits.
 pub fn take_of_group(groups: &mut BTreeMap<String, usize>, value: &Value, plan: &SearchPlan) -> bool {
     let name = format!("{value:?}");
+    let full = groups.len() >= plan.k;
     match groups.get_mut(&name) {
         Some(count) if *count >= plan.group_size.max(1) => false,
         Some(count) => {
             *count += 1;
             true
         }
-        None if groups.len() >= plan.k => false,
+        None if full => false,
         None => {
             groups.insert(name, 1);
             true
