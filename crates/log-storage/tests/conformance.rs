@@ -1,5 +1,7 @@
 //! Every backend keeps L1–L7.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;

@@ -33,6 +33,7 @@ mod files;
 mod index;
 pub mod inspect;
 mod keeper;
+mod metrics;
 mod pipe;
 mod reader;
 mod recover;

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use cinclus_env::DynClock;
@@ -16,6 +17,7 @@ use super::active::Active;
 use super::batch::EncodedBatch;
 use super::config::LocalConfig;
 use super::keeper::Chore;
+use super::metrics::Metrics;
 use super::segment::{BlockStart, End, Segment};
 use crate::ack::{AckSender, AppendAck};
 use crate::error::LogError;
@@ -31,6 +33,7 @@ pub(super) struct Pipe {
     in_flight_bytes: AtomicU64,
     config: Arc<LocalConfig>,
     clock: DynClock,
+    metrics: Metrics,
 }
 
 struct State {
@@ -68,6 +71,7 @@ struct Flush {
     block: BlockStart,
     end: End,
     ends_segment: bool,
+    started: Duration,
 }
 
 impl Pipe {
@@ -76,6 +80,7 @@ impl Pipe {
         clock: DynClock,
         keeper: mpsc::UnboundedSender<Chore>,
         active: Active,
+        metrics: Metrics,
     ) -> Pipe {
         let state = State { queue: VecDeque::new(), flight: Flight::None, dead: None, active, next: None };
         Pipe {
@@ -85,6 +90,7 @@ impl Pipe {
             in_flight_bytes: AtomicU64::new(0),
             config,
             clock,
+            metrics,
         }
     }
 
@@ -145,7 +151,7 @@ impl Pipe {
                 return;
             }
             if state.flight == Flight::WaitingForSegment {
-                self.go_on_in(&mut state, next);
+                state.active = next;
                 self.take(&mut state)
             } else {
                 state.next = Some(next);
@@ -243,7 +249,12 @@ impl Pipe {
     /// Puts header, batches and, if it is the segment's last block, the footer together.
     fn flush(&self, active: &mut Active, batches: Vec<Queued>, bytes: u64, records: u64) -> Flush {
         let now = self.clock.monotonic();
-        let first_write = *active.first_write.get_or_insert(now);
+        let first_write = *active.first_write.get_or_insert_with(|| {
+            // The next segment is made ready as soon as this one is in use. The keeper lives as long as
+            // this pipe.
+            let _ = self.keeper.send(Chore::Prepare { id: active.segment.id + 1 });
+            now
+        });
         let mut head = Vec::with_capacity(HEADER_BYTES + BLOCK_HEADER_BYTES);
         if active.offset == 0 {
             FileHeader::LOCAL.encode(&mut head);
@@ -277,7 +288,18 @@ impl Pipe {
         active.blocks += 1;
         active.entries = end.entries;
         let (segment, file) = (active.segment.clone(), active.file.clone());
-        Flush { file, offset, parts, acks, batch_bytes: bytes, segment, block: start, end, ends_segment }
+        Flush {
+            file,
+            offset,
+            parts,
+            acks,
+            batch_bytes: bytes,
+            segment,
+            block: start,
+            end,
+            ends_segment,
+            started: now,
+        }
     }
 
     /// Never called with the state locked: a memory disk is done before it returns.
@@ -293,6 +315,9 @@ impl Pipe {
     fn done(self: &Arc<Self>, flush: Flush, outcome: Result<(), DiskError>) {
         let outcome = match outcome {
             Ok(()) => {
+                let span = self.clock.monotonic().saturating_sub(flush.started);
+                let records = flush.end.entries - flush.block.first_entry;
+                self.metrics.flushed(records, flush.batch_bytes, span);
                 // Readers see the records before their appender hears of them.
                 flush.segment.advance(flush.block, flush.end);
                 if flush.ends_segment {
@@ -303,6 +328,7 @@ impl Pipe {
             }
             Err(error) => {
                 let error = LogError::from(error);
+                self.metrics.failed();
                 self.kill(error.clone());
                 Err(error)
             }
@@ -314,7 +340,6 @@ impl Pipe {
                 state.flight = Flight::None;
                 None
             } else if flush.ends_segment {
-                // The keeper lives as long as this pipe.
                 let _ = self.keeper.send(Chore::Complete { segment: flush.segment, end: flush.end });
                 self.leave_segment(&mut state)
             } else {
@@ -348,7 +373,7 @@ impl Pipe {
     fn leave_segment(&self, state: &mut State) -> Option<Flush> {
         match state.next.take() {
             Some(next) => {
-                self.go_on_in(state, next);
+                state.active = next;
                 self.take(state)
             }
             None => {
@@ -356,10 +381,5 @@ impl Pipe {
                 None
             }
         }
-    }
-
-    fn go_on_in(&self, state: &mut State, next: Active) {
-        let _ = self.keeper.send(Chore::Prepare { id: next.segment.id + 1 });
-        state.active = next;
     }
 }

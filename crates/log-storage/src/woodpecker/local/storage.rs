@@ -16,7 +16,8 @@ use super::active::Active;
 use super::channel::{Log, Open};
 use super::config::LocalConfig;
 use super::files;
-use super::keeper::{Chore, Keeper};
+use super::keeper::Keeper;
+use super::metrics::Metrics;
 use super::pipe::Pipe;
 use super::reader::LocalReader;
 use super::recover::{Recovered, Recovery};
@@ -184,9 +185,9 @@ impl WoodpeckerLocal {
 
     fn start(&self, log: &Arc<Log>, fence: Fence, active: Active, empty: Vec<u64>, log_dir: &Path) -> Open {
         let (chores, queue) = mpsc::unbounded_channel();
-        // The receiver lives in this function.
-        let _ = chores.send(Chore::Prepare { id: active.segment.id + 1 });
-        let pipe = Arc::new(Pipe::new(self.config.clone(), self.env.clock.clone(), chores, active));
+        let metrics = Metrics::new(&self.env.telemetry, &log.channel);
+        let pipe = Pipe::new(self.config.clone(), self.env.clock.clone(), chores, active, metrics);
+        let pipe = Arc::new(pipe);
         let keeper_group = self.env.tasks.child();
         let keeper = Keeper {
             channel: log.channel.clone(),
