@@ -10,17 +10,17 @@
 //!                      write.fence its existence tells a Woodpecker writer to stop
 //! ```
 //!
-//! **Group commit without a timer.** [`pipe`] has at most one write with its sync in flight. A batch that
+//! **Group commit without a timer.** `pipe` has at most one write with its sync in flight. A batch that
 //! finds none goes out at once; what comes meanwhile goes together into the next block. The next one is
 //! started on the thread that ended the one before, so a lone append costs two hand-overs and a sync.
 //!
 //! **Rolling.** The block that makes a segment end is written together with the segment's indexes and
 //! footer, under one sync. So whenever a segment has records, every segment before it has its footer; only
 //! the last one with records can be unfinished. The next segment's file, directory and metadata are made
-//! ready in the background by [`keeper`].
+//! ready in the background by `keeper`.
 //!
-//! **Recovery** ([`recover`]) reads the unfinished segment block by block, cuts a torn tail, writes the
-//! footer, and a new segment is started. What is a torn tail and what is damage is decided in [`scan`].
+//! **Recovery** (`recover`) reads the unfinished segment block by block, cuts a torn tail, writes the
+//! footer, and a new segment is started. What is a torn tail and what is damage is decided in `scan`.
 //!
 //! Who waits on whom: [`LogWriter::append`](crate::LogWriter::append) waits for nobody (its caller bounds
 //! what is in flight); readers share one short lock with the writer, for the durable end.
