@@ -1,6 +1,7 @@
 //! Cinclus: a streaming service for vector data. One binary, every role.
 
 mod assemble;
+mod bench;
 mod cli;
 mod config;
 mod listen;

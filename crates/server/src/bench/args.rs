@@ -256,7 +256,9 @@ mod tests {
         let Ok(Bench::Disk(disk)) = parse("disk --sizes 100,4k,1m --total 1g --rounds 7") else { panic!() };
         assert_eq!((disk.sizes.as_slice(), disk.total), (&[100, 4096, 1 << 20][..], 1 << 30));
         assert_eq!(disk.show.rounds, 7);
-        let Ok(Bench::Insert(insert)) = parse("insert --steady 120s --case burst,one --spawn") else { panic!() };
+        let Ok(Bench::Insert(insert)) = parse("insert --steady 120s --case burst,one --spawn") else {
+            panic!()
+        };
         assert_eq!((insert.steady, insert.burst), (Some(Duration::from_secs(120)), 512 << 20));
         assert_eq!(insert.cases, [Case::Burst, Case::One]);
     }

@@ -145,7 +145,7 @@ mod tests {
     fn files_are_found_in_all_directories() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(dir.path().join("a/b")).unwrap();
-        std::fs::write(dir.path().join("a/b/c"), [1; 3_000_000]).unwrap();
+        std::fs::write(dir.path().join("a/b/c"), vec![1; 3_000_000]).unwrap();
         std::fs::write(dir.path().join("d"), [2; 7]).unwrap();
         assert_eq!(bytes_under(dir.path()), 3_000_007);
         assert_eq!(read_files(dir.path()).unwrap().0, 3_000_007);

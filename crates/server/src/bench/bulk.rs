@@ -53,10 +53,16 @@ impl Batches {
 /// A burst, against the disk's bandwidth. Each round has a collection of its own.
 pub(super) async fn burst(args: &InsertArgs, target: &Target) -> anyhow::Result<Report> {
     let columns = [
-        ("base", Unit::MegabytesPerSecond), ("vectors", Unit::MegabytesPerSecond), ("rows", Unit::PerSecond),
-        ("p50", Unit::Millis), ("p99", Unit::Millis), ("max", Unit::Millis),
-        ("server CPU", Unit::CoreSecondsPerGigabyte), ("generator CPU", Unit::CoreSecondsPerGigabyte),
-        ("resident", Unit::Mebibytes), ("/ base", Unit::Ratio),
+        ("base", Unit::MegabytesPerSecond),
+        ("vectors", Unit::MegabytesPerSecond),
+        ("rows", Unit::PerSecond),
+        ("p50", Unit::Millis),
+        ("p99", Unit::Millis),
+        ("max", Unit::Millis),
+        ("server CPU", Unit::CoreSecondsPerGigabyte),
+        ("generator CPU", Unit::CoreSecondsPerGigabyte),
+        ("resident", Unit::Mebibytes),
+        ("/ base", Unit::Ratio),
     ];
     let mut report = Report::new("insert: a burst of large batches", &columns);
     let batches = Batches::new(args.batch, args.dim);
@@ -84,7 +90,12 @@ pub(super) async fn burst(args: &InsertArgs, target: &Target) -> anyhow::Result<
         let rows_per_second = rate / batches.batch_bytes() as f64 * batches.batch_rows() as f64;
         let took = &load.latencies;
         report.round(&[
-            base / 1e6, rate / 1e6, rows_per_second, took.p50(), took.p99(), took.max(),
+            base / 1e6,
+            rate / 1e6,
+            rows_per_second,
+            took.p50(),
+            took.p99(),
+            took.max(),
             server.map_or(f64::NAN, |usage| usage.cpu_seconds) / (bytes / 1e9),
             own.cpu_seconds / (bytes / 1e9),
             server.map_or(f64::NAN, |usage| usage.memory.resident as f64) / f64::from(1 << 20),
@@ -101,12 +112,19 @@ pub(super) async fn burst(args: &InsertArgs, target: &Target) -> anyhow::Result<
 /// Minutes of large batches with persisting, cut into rounds between which the base is measured.
 pub(super) async fn steady(args: &InsertArgs, target: &Target, time: Duration) -> anyhow::Result<Report> {
     let columns = [
-        ("base", Unit::MegabytesPerSecond), ("written", Unit::MegabytesPerSecond),
-        ("vectors", Unit::MegabytesPerSecond), ("rows", Unit::PerSecond), ("p50", Unit::Millis),
-        ("p99", Unit::Millis), ("max", Unit::Millis), ("server CPU", Unit::CoreSecondsPerGigabyte),
-        ("resident", Unit::Mebibytes), ("written / base", Unit::Ratio),
+        ("base", Unit::MegabytesPerSecond),
+        ("written", Unit::MegabytesPerSecond),
+        ("vectors", Unit::MegabytesPerSecond),
+        ("rows", Unit::PerSecond),
+        ("p50", Unit::Millis),
+        ("p99", Unit::Millis),
+        ("max", Unit::Millis),
+        ("server CPU", Unit::CoreSecondsPerGigabyte),
+        ("resident", Unit::Mebibytes),
+        ("written / base", Unit::Ratio),
     ];
-    let process = target.process().context("the server's process must be known: use --spawn or --server-pid")?;
+    let process =
+        target.process().context("the server's process must be known: use --spawn or --server-pid")?;
     let mut report = Report::new("insert: large batches without an end", &columns);
     let batches = Batches::new(args.batch, args.dim);
     for (name, value) in [("dim", args.dim), ("rows a batch", args.batch), ("in flight", args.in_flight)] {
@@ -130,9 +148,16 @@ pub(super) async fn steady(args: &InsertArgs, target: &Target, time: Duration) -
         let rate = bytes / load.took.as_secs_f64();
         let took = &load.latencies;
         report.round(&[
-            base / 1e6, written / 1e6, rate / 1e6, load.per_second() * batches.batch_rows() as f64,
-            took.p50(), took.p99(), took.max(), server.cpu_seconds / (bytes / 1e9),
-            server.memory.resident as f64 / f64::from(1 << 20), written / base,
+            base / 1e6,
+            written / 1e6,
+            rate / 1e6,
+            load.per_second() * batches.batch_rows() as f64,
+            took.p50(),
+            took.p99(),
+            took.max(),
+            server.cpu_seconds / (bytes / 1e9),
+            server.memory.resident as f64 / f64::from(1 << 20),
+            written / base,
         ]);
     }
     let ratio = median_ratio(&report.column("written"), &report.column("base"));
@@ -140,7 +165,12 @@ pub(super) async fn steady(args: &InsertArgs, target: &Target, time: Duration) -
     cpu_outcome(&mut report, 12.0);
     let resident = report.column("resident");
     if let [first, .., last] = resident.as_slice() {
-        report.outcome("resident after the last round / the first", last / first, Unit::Ratio, Some(Reach::AtMost(1.1)));
+        report.outcome(
+            "resident after the last round / the first",
+            last / first,
+            Unit::Ratio,
+            Some(Reach::AtMost(1.1)),
+        );
     }
     collection.verify_and_drop(0).await?;
     Ok(report)

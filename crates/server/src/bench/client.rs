@@ -9,9 +9,7 @@ use cinclus_proxy::proto::milvus::{
     LoadCollectionRequest, QueryRequest, SearchRequest, SearchResults,
 };
 use cinclus_types::proto::common::{ConsistencyLevel, Status};
-use cinclus_types::proto::schema::{
-    CollectionSchema, DataType, FieldSchema, field_data, i_ds, scalar_field,
-};
+use cinclus_types::proto::schema::{CollectionSchema, DataType, FieldSchema, field_data, i_ds, scalar_field};
 use prost::Message;
 use tonic::Request;
 use tonic::client::Grpc;
@@ -41,8 +39,7 @@ impl Client {
             .with_context(|| format!("{address} is no address like http://127.0.0.1:19530"))?
             .connect_timeout(Duration::from_secs(5))
             .tcp_nodelay(true);
-        let channel =
-            endpoint.connect().await.with_context(|| format!("no server answers at {address}"))?;
+        let channel = endpoint.connect().await.with_context(|| format!("no server answers at {address}"))?;
         let calls = MilvusServiceClient::new(channel.clone()).max_decoding_message_size(ANSWER_BYTES_MAX);
         Ok(Client { calls, raw: Grpc::new(channel) })
     }
@@ -118,10 +115,8 @@ impl Client {
 
     /// Asks for everything to be persisted; does not wait for it.
     pub(super) async fn flush(&mut self, collection: &str) -> anyhow::Result<()> {
-        let request = FlushRequest {
-            collection_names: vec![collection.to_owned()],
-            ..FlushRequest::default()
-        };
+        let request =
+            FlushRequest { collection_names: vec![collection.to_owned()], ..FlushRequest::default() };
         let answer = self.calls.flush(request).await?.into_inner();
         check("Flush", answer.status)
     }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::args::FreshnessArgs;
 use super::base;
-use super::client::hits;
+use super::client::{Client, hits};
 use super::insert::{Collection, Loaded};
 use super::latencies::Latencies;
 use super::progress::Progress;
@@ -18,8 +18,15 @@ use super::usage::Process;
 pub(super) async fn freshness(args: &FreshnessArgs, target: &Target) -> anyhow::Result<Report> {
     let ms = Unit::Millis;
     let columns = [
-        ("base p50", ms), ("base p99", ms), ("insert p50", ms), ("seen p50", ms), ("seen p99", ms),
-        ("seen max", ms), ("not at once", Unit::Count), ("p50 / base", Unit::Ratio), ("p99 / base", Unit::Ratio),
+        ("base p50", ms),
+        ("base p99", ms),
+        ("insert p50", ms),
+        ("seen p50", ms),
+        ("seen p99", ms),
+        ("seen max", ms),
+        ("not at once", Unit::Count),
+        ("p50 / base", Unit::Ratio),
+        ("p99 / base", Unit::Ratio),
     ];
     let mut report = Report::new("freshness: insert sent, seen by a Strong search", &columns);
     report.setting("dim", args.dim);
@@ -37,24 +44,23 @@ pub(super) async fn freshness(args: &FreshnessArgs, target: &Target) -> anyhow::
             report.setting("bytes a row", bytes);
         }
         let base = base::synced_appends(target.dir(), bytes, (until - key).cast_unsigned())?;
-        let (mut inserted, mut seen, mut not_at_once) = (Latencies::new(), Latencies::new(), 0_u32);
+        let mut round = Round::default();
         while key < until {
-            let vector = noise.floats(args.dim);
-            let search = rows::search(&collection.name, &vector, 1);
-            let insert = rows::insert(&collection.name, key, &Vectors::new(vector, args.dim));
-            let sent = Instant::now();
-            client.insert(insert).await?;
-            inserted.record(sent.elapsed());
-            while hits(&client.search(search.clone()).await?) != [key] {
-                not_at_once += 1;
-            }
-            seen.record(sent.elapsed());
+            round.row(&mut client, &collection.name, key, noise.floats(args.dim)).await?;
             key += 1;
             progress.advance(1);
         }
+        let Round { inserted, seen, not_at_once } = round;
         report.round(&[
-            base.p50(), base.p99(), inserted.p50(), seen.p50(), seen.p99(), seen.max(), f64::from(not_at_once),
-            seen.p50() / base.p50(), seen.p99() / base.p99(),
+            base.p50(),
+            base.p99(),
+            inserted.p50(),
+            seen.p50(),
+            seen.p99(),
+            seen.max(),
+            f64::from(not_at_once),
+            seen.p50() / base.p50(),
+            seen.p99() / base.p99(),
         ]);
     }
     report.usage("server", target.since(start.as_ref())?);
@@ -63,7 +69,43 @@ pub(super) async fn freshness(args: &FreshnessArgs, target: &Target) -> anyhow::
     report.outcome("p50 / base p50", p50, Unit::Ratio, Some(Reach::AtMost(1.5)));
     report.outcome("p99 / base p99", p99, Unit::Ratio, Some(Reach::AtMost(3.0)));
     let missed = report.column("not at once").iter().sum();
-    report.outcome("acknowledged rows that a Strong search missed", missed, Unit::Count, Some(Reach::AtMost(0.0)));
+    report.outcome(
+        "acknowledged rows that a Strong search missed",
+        missed,
+        Unit::Count,
+        Some(Reach::AtMost(0.0)),
+    );
     collection.verify_and_drop(key).await?;
     Ok(report)
+}
+
+/// The times of one round.
+#[derive(Default)]
+struct Round {
+    inserted: Latencies,
+    seen: Latencies,
+    not_at_once: u32,
+}
+
+impl Round {
+    /// Inserts one row and searches until it is found.
+    async fn row(
+        &mut self,
+        client: &mut Client,
+        collection: &str,
+        key: i64,
+        vector: Vec<f32>,
+    ) -> anyhow::Result<()> {
+        let dim = vector.len();
+        let search = rows::search(collection, &vector, 1);
+        let insert = rows::insert(collection, key, &Vectors::new(vector, dim));
+        let sent = Instant::now();
+        client.insert(insert).await?;
+        self.inserted.record(sent.elapsed());
+        while hits(&client.search(search.clone()).await?) != [key] {
+            self.not_at_once += 1;
+        }
+        self.seen.record(sent.elapsed());
+        Ok(())
+    }
 }

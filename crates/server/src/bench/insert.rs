@@ -65,8 +65,15 @@ async fn bytes_per_row(target: &Target, client: &Client, rows: &SingleRows) -> a
 pub(super) async fn one(args: &InsertArgs, target: &Target) -> anyhow::Result<Report> {
     let ms = Unit::Millis;
     let columns = [
-        ("base p50", ms), ("base p99", ms), ("base max", ms), ("p50", ms), ("p99", ms), ("max", ms),
-        ("rows", Unit::PerSecond), ("p50 / base", Unit::Ratio), ("p99 / base", Unit::Ratio),
+        ("base p50", ms),
+        ("base p99", ms),
+        ("base max", ms),
+        ("p50", ms),
+        ("p99", ms),
+        ("max", ms),
+        ("rows", Unit::PerSecond),
+        ("p50 / base", Unit::Ratio),
+        ("p99 / base", Unit::Ratio),
     ];
     let mut report = Report::new("insert: one row at a time, one client", &columns);
     let collection = Collection::create(target, "one", args.dim, Loaded::Yes).await?;
@@ -83,8 +90,15 @@ pub(super) async fn one(args: &InsertArgs, target: &Target) -> anyhow::Result<Re
         let load = rows.send(&client, args.rows, &progress).await?;
         let took = &load.latencies;
         report.round(&[
-            base.p50(), base.p99(), base.max(), took.p50(), took.p99(), took.max(),
-            load.per_second(), took.p50() / base.p50(), took.p99() / base.p99(),
+            base.p50(),
+            base.p99(),
+            base.max(),
+            took.p50(),
+            took.p99(),
+            took.max(),
+            load.per_second(),
+            took.p50() / base.p50(),
+            took.p99() / base.p99(),
         ]);
     }
     report.usage("server", target.since(start.as_ref())?);
@@ -99,8 +113,12 @@ pub(super) async fn one(args: &InsertArgs, target: &Target) -> anyhow::Result<Re
 /// Many clients against one.
 pub(super) async fn clients(args: &InsertArgs, target: &Target) -> anyhow::Result<Report> {
     let columns = [
-        ("one", Unit::PerSecond), ("all", Unit::PerSecond), ("p50", Unit::Millis), ("p99", Unit::Millis),
-        ("max", Unit::Millis), ("all / one", Unit::Ratio),
+        ("one", Unit::PerSecond),
+        ("all", Unit::PerSecond),
+        ("p50", Unit::Millis),
+        ("p99", Unit::Millis),
+        ("max", Unit::Millis),
+        ("all / one", Unit::Ratio),
     ];
     let mut report = Report::new("insert: one row at a time, concurrent clients", &columns);
     report.setting("dim", args.dim);
@@ -135,8 +153,14 @@ pub(super) async fn clients(args: &InsertArgs, target: &Target) -> anyhow::Resul
 pub(super) async fn busy(args: &InsertArgs, target: &Target) -> anyhow::Result<Report> {
     let ms = Unit::Millis;
     let columns = [
-        ("quiet p50", ms), ("quiet p99", ms), ("busy p50", ms), ("busy p99", ms), ("busy max", ms),
-        ("searches", Unit::PerSecond), ("p50 ratio", Unit::Ratio), ("p99 ratio", Unit::Ratio),
+        ("quiet p50", ms),
+        ("quiet p99", ms),
+        ("busy p50", ms),
+        ("busy p99", ms),
+        ("busy max", ms),
+        ("searches", Unit::PerSecond),
+        ("p50 ratio", Unit::Ratio),
+        ("p99 ratio", Unit::Ratio),
     ];
     let mut report = Report::new("insert: one row at a time, during searches and persisting", &columns);
     report.setting("dim", args.dim);
@@ -155,9 +179,14 @@ pub(super) async fn busy(args: &InsertArgs, target: &Target) -> anyhow::Result<R
         let busy = alongside(rows.send(&client, args.rows, &progress), background).await?;
         let (quiet, took) = (&quiet.latencies, &busy.latencies);
         report.round(&[
-            quiet.p50(), quiet.p99(), took.p50(), took.p99(), took.max(),
+            quiet.p50(),
+            quiet.p99(),
+            took.p50(),
+            took.p99(),
+            took.max(),
             f64::from(searches.get()) / busy.took.as_secs_f64(),
-            took.p50() / quiet.p50(), took.p99() / quiet.p99(),
+            took.p50() / quiet.p50(),
+            took.p99() / quiet.p99(),
         ]);
     }
     report.usage("server", target.since(start.as_ref())?);
@@ -227,7 +256,12 @@ pub(super) struct Collection {
 
 impl Collection {
     /// Makes it, under a name of this process.
-    pub(super) async fn create(target: &Target, what: &str, dim: usize, loaded: Loaded) -> anyhow::Result<Collection> {
+    pub(super) async fn create(
+        target: &Target,
+        what: &str,
+        dim: usize,
+        loaded: Loaded,
+    ) -> anyhow::Result<Collection> {
         let mut client = target.client().await?;
         let name = format!("cinclus_bench_{what}_{}", std::process::id());
         match loaded {

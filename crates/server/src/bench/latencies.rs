@@ -11,6 +11,12 @@ pub(super) struct Latencies(Histogram<u64>);
 /// Longer ones count as this long.
 const NANOS_MAX: u64 = 600_000_000_000;
 
+impl Default for Latencies {
+    fn default() -> Latencies {
+        Latencies::new()
+    }
+}
+
 impl Latencies {
     /// None yet.
     pub(super) fn new() -> Latencies {

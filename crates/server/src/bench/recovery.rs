@@ -21,8 +21,12 @@ const NOTHING_PERSISTED: &str = "cinclus:\n  recovery:\n    logBytesMax: 64g\n  
 /// Fills a server, then kills and starts it again and again.
 pub(super) async fn recovery(args: &RecoveryArgs) -> anyhow::Result<Report> {
     let columns = [
-        ("log", Unit::Mebibytes), ("log read", Unit::MegabytesPerSecond), ("serving", Unit::Seconds),
-        ("count(*)", Unit::Seconds), ("replay", Unit::MegabytesPerSecond), ("resident", Unit::Mebibytes),
+        ("log", Unit::Mebibytes),
+        ("log read", Unit::MegabytesPerSecond),
+        ("serving", Unit::Seconds),
+        ("count(*)", Unit::Seconds),
+        ("replay", Unit::MegabytesPerSecond),
+        ("resident", Unit::Mebibytes),
     ];
     let mut report = Report::new("recovery: kill -9, start, Strong count(*) of all", &columns);
     report.setting("rows", args.rows);

@@ -25,7 +25,12 @@ const ALLOWED_RATIO: f64 = 1.25;
 pub(super) async fn search(args: &SearchArgs, target: &Target) -> anyhow::Result<Report> {
     let ms = Unit::Millis;
     let columns = [
-        ("sum p50", ms), ("p50", ms), ("p99", ms), ("max", ms), ("searches", Unit::PerSecond), ("limit", ms),
+        ("sum p50", ms),
+        ("p50", ms),
+        ("p99", ms),
+        ("max", ms),
+        ("searches", Unit::PerSecond),
+        ("limit", ms),
         ("p50 / limit", Unit::Ratio),
     ];
     let mut report = Report::new("search: growing rows, one client", &columns);
@@ -52,7 +57,15 @@ pub(super) async fn search(args: &SearchArgs, target: &Target) -> anyhow::Result
         }
         let per_second = args.searches as f64 / begin.elapsed().as_secs_f64();
         let limit = ALLOWED_RATIO * sums.p50() + ALLOWANCE_MS;
-        report.round(&[sums.p50(), took.p50(), took.p99(), took.max(), per_second, limit, took.p50() / limit]);
+        report.round(&[
+            sums.p50(),
+            took.p50(),
+            took.p99(),
+            took.max(),
+            per_second,
+            limit,
+            took.p50() / limit,
+        ]);
         let vector = noise.floats(args.dim);
         let answer = client.search(rows::search(&collection.name, &vector, args.top)).await?;
         check_nearest(&floats, &vector, hits(&answer), args.top)?;
@@ -66,7 +79,12 @@ pub(super) async fn search(args: &SearchArgs, target: &Target) -> anyhow::Result
 }
 
 /// Inserts all vectors with their positions as keys.
-pub(super) async fn fill(client: &mut Client, collection: &str, floats: &[f32], dim: usize) -> anyhow::Result<()> {
+pub(super) async fn fill(
+    client: &mut Client,
+    collection: &str,
+    floats: &[f32],
+    dim: usize,
+) -> anyhow::Result<()> {
     let progress = Progress::new("filling", (floats.len() / dim) as u64);
     for (number, batch) in floats.chunks(BATCH_ROWS * dim).enumerate() {
         let vectors = Vectors::new(batch.to_vec(), dim);

@@ -76,7 +76,8 @@ impl SpawnedServer {
         let stderr = child.stderr.take().context("the server has no standard error")?;
         let (send, receive) = oneshot::channel();
         std::thread::spawn(move || follow(stderr, log, send));
-        let mut server = SpawnedServer { child, address: String::new(), started, ready_after: Duration::ZERO };
+        let mut server =
+            SpawnedServer { child, address: String::new(), started, ready_after: Duration::ZERO };
         let Ok(said) = tokio::time::timeout(READY_PATIENCE, receive).await else {
             bail!("the server was not ready after {READY_PATIENCE:?}");
         };
@@ -136,7 +137,8 @@ mod tests {
 
     #[test]
     fn the_address_stands_in_the_line_of_a_ready_server() {
-        let line = "INFO cinclus: Cinclus 0.1.0 serves Milvus clients on 127.0.0.1:4711, health and metrics …";
+        let line =
+            "INFO cinclus: Cinclus 0.1.0 serves Milvus clients on 127.0.0.1:4711, health and metrics …";
         assert_eq!(address(line).as_deref(), Some("http://127.0.0.1:4711"));
         assert_eq!(address("INFO cinclus: opening the log"), None);
     }

@@ -136,7 +136,8 @@ mod tests {
 
     #[test]
     fn memory_and_writes_are_read() {
-        let status = "Name:\tcinclus\nVmPeak:\t  999 kB\nVmHWM:\t   2048 kB\nVmRSS:\t    1024 kB\nThreads:\t9\n";
+        let status =
+            "Name:\tcinclus\nVmPeak:\t  999 kB\nVmHWM:\t   2048 kB\nVmRSS:\t    1024 kB\nThreads:\t9\n";
         assert_eq!(memory(status), Some(Memory { resident: 1 << 20, peak: 2 << 20 }));
         assert_eq!(memory("Name:\tgone\n"), None);
         let io = "rchar: 1\nwchar: 2\nread_bytes: 3\nwrite_bytes: 4096\ncancelled_write_bytes: 5\n";

@@ -1,10 +1,13 @@
 //! The command line.
 
 mod standalone;
+mod wal;
 
 use std::io::Write;
 
 use clap::{Parser, Subcommand};
+
+use crate::bench;
 
 /// A streaming service for vector data: a write-ahead log that is the database. Milvus clients connect to it.
 ///
@@ -22,6 +25,10 @@ pub struct Cli {
 enum Command {
     /// Run everything in one process: coordinator, streaming node, query node and proxy.
     Standalone(standalone::StandaloneArgs),
+    /// Measure this machine, and a server against it.
+    Bench(bench::args::BenchArgs),
+    /// Look into the logs of a data directory, check them, repair them.
+    Wal(wal::WalArgs),
 }
 
 impl Cli {
@@ -33,6 +40,8 @@ impl Cli {
         match self.command {
             None => standalone::run(&self.standalone),
             Some(Command::Standalone(args)) => standalone::run(&args),
+            Some(Command::Bench(args)) => bench::run::run(&args),
+            Some(Command::Wal(args)) => wal::run(&args),
         }
     }
 }

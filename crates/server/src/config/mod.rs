@@ -2,7 +2,7 @@
 
 mod keys;
 mod nearest;
-mod values;
+pub(crate) mod values;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

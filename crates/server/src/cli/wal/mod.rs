@@ -1,0 +1,17 @@
+//! `cinclus wal`: looks into the logs of a data directory, checks them, and gives up what is damaged.
+//!
+//! [`inspect`] and [`verify`] change and lock nothing: they may run beside a server. What they read of the
+//! metadata is nothing: the names of logs stand in files beside them. [`repair`] wants the server stopped.
+//! [`args`] is the command line; [`place`] finds the logs; [`show`] words what was found.
+
+pub(super) mod args;
+mod inspect;
+mod place;
+mod repair;
+mod show;
+mod verify;
+
+pub(super) use args::{WalArgs, run};
+
+#[cfg(test)]
+mod wal_tests;
