@@ -10,7 +10,8 @@ use cinclus_coord::{Coordinator, CoordinatorParts};
 use cinclus_env::disk::DiskLock;
 use cinclus_env::{DiskError, Env};
 use cinclus_log_storage::DynLogStorage;
-use cinclus_log_storage::woodpecker::{LocalConfig, RollPolicy, WoodpeckerLocal};
+use cinclus_log_storage::woodpecker::roll::RollPolicy;
+use cinclus_log_storage::woodpecker::{LocalConfig, WoodpeckerLocal};
 use cinclus_meta::{DynMetaStore, EmbeddedMetaStore};
 use cinclus_node::{Node, NodeParts};
 use cinclus_proxy::{Proxy, ProxyParts};
@@ -42,8 +43,7 @@ impl Standalone {
         let env = Env::os();
         let dir = &config.data_dir;
         let lock = take_data_dir(&env, dir).await?;
-        let meta: DynMetaStore =
-            Arc::new(EmbeddedMetaStore::open(&dir.join("meta"), &cinclus_meta::Config::default(), &env).await?);
+        let meta = metadata(&env, &dir.join("meta")).await?;
         let collections = Collections::open(meta.clone(), &env).await?;
         let segments = Segments::open(meta.clone(), &env).await?;
         let storage = log_storage(config, &env, meta.clone()).await?;
@@ -112,6 +112,11 @@ async fn take_data_dir(env: &Env, dir: &Path) -> anyhow::Result<DiskLock> {
 
 fn in_use(dir: &Path, error: DiskError) -> anyhow::Error {
     anyhow::Error::new(error).context(format!("the data directory {} cannot be used", dir.display()))
+}
+
+async fn metadata(env: &Env, dir: &Path) -> anyhow::Result<DynMetaStore> {
+    cinclus_env::disk::create_dir_synced(&*env.disk, dir).await?;
+    Ok(Arc::new(EmbeddedMetaStore::open(dir, &cinclus_meta::Config::default(), env).await?))
 }
 
 async fn log_storage(
