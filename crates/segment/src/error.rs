@@ -68,9 +68,6 @@ pub enum SegmentError {
     /// Groups are made by integers, booleans and texts.
     #[error("field {0} cannot be grouped by: only Bool, Int8 to Int64 and VarChar can")]
     NotAGroup(FieldId),
-    /// The filter does not fit the schema.
-    #[error("{0}")]
-    Filter(String),
 }
 
 impl SegmentError {
@@ -87,8 +84,7 @@ impl SegmentError {
             | SegmentError::NotAVector(_)
             | SegmentError::WrongDimension { .. }
             | SegmentError::BrokenQueries { .. }
-            | SegmentError::NotAGroup(_)
-            | SegmentError::Filter(_) => Advice::Reject,
+            | SegmentError::NotAGroup(_) => Advice::Reject,
         }
     }
 }

@@ -11,6 +11,8 @@ use crate::{Segment, SegmentError};
 /// The segments of the asked partitions, each as it stood when the request came.
 pub(super) struct Members<'a> {
     list: Vec<Member<'a>>,
+    /// Any segment, also one without rows: it knows the columns.
+    any: Option<&'a Segment>,
     at: Tick,
 }
 
@@ -27,7 +29,9 @@ impl<'a> Members<'a> {
     pub(super) fn new(segments: &'a [Arc<Segment>], partitions: &[PartitionId], at: Tick) -> Members<'a> {
         let asked = |segment: &&Arc<Segment>| partitions.is_empty() || partitions.contains(&segment.partition());
         let mut list: Vec<Member<'a>> = Vec::new();
+        let mut any: Option<&'a Segment> = None;
         for segment in segments.iter().filter(asked) {
+            any = any.or(Some(segment));
             let (view, schema) = segment.view_and_schema();
             if view.rows() > 0 {
                 list.push(Member { segment, view, schema, rivals: Vec::new() });
@@ -47,7 +51,7 @@ impl<'a> Members<'a> {
             let rivals = (0..spans.len()).filter(overlaps).map(|rival| rival as u32).collect();
             list[mine].rivals = rivals;
         }
-        Members { list, at }
+        Members { list, any, at }
     }
 
     pub(super) fn at(&self) -> Tick {
@@ -78,13 +82,16 @@ impl<'a> Members<'a> {
 
     /// The values of rows from all members, in this order.
     pub(super) fn fetch(&self, places: &[Place], fields: &[FieldId]) -> Result<Rows, SegmentError> {
+        if let (Some(any), true) = (self.any, places.is_empty()) {
+            return any.fetch(&[], fields);
+        }
         let mut order: Vec<usize> = (0..places.len()).collect();
         order.sort_by_key(|&at| places[at].member);
         let mut joined: Option<Rows> = None;
         for (member, at) in self.iter() {
             let from = order.partition_point(|&at| places[at].member < member);
             let to = order.partition_point(|&at| places[at].member <= member);
-            if from == to && (member > 0 || !places.is_empty()) {
+            if from == to {
                 continue;
             }
             let rows: Vec<u32> = order[from..to].iter().map(|&at| places[at].row).collect();

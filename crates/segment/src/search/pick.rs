@@ -7,7 +7,7 @@ use cinclus_types::{CollectionSchema, Column, Tick};
 
 use super::kernel::Picked;
 use crate::SegmentError;
-use crate::filter::{Mask, evaluate};
+use crate::filter::evaluate;
 use crate::growing::{Block, filled};
 
 /// The rows of a block that a request reads.
