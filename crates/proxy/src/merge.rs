@@ -1,11 +1,9 @@
-//! One answer out of the answers of many shards.
+//! One answer out of the answers of all shards, and the part of it that is wanted.
 
-use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
-use cinclus_rpc::SearchAnswer;
+use cinclus_rpc::{Hits, SearchAnswer, SearchPlan, merge_hits};
 use cinclus_types::{FieldId, Key, Rows, Tick};
-use rustc_hash::FxHashSet;
 
 /// Which part of the merged hits is wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,74 +31,58 @@ pub struct Merged {
     pub at: Tick,
 }
 
-/// A hit and where its row is.
-struct Candidate<'a> {
-    key: &'a Key,
-    score: f32,
-    row: usize,
-}
-
-/// Orders scores best first.
-pub fn best_first(greater_is_better: bool) -> impl Fn(f32, f32) -> Ordering {
-    move |a, b| if greater_is_better { b.total_cmp(&a) } else { a.total_cmp(&b) }
-}
-
-/// Merges the hits of all shards for `queries` queries. At the same score the lesser key comes first.
+/// Merges the hits of all shards and cuts out the page.
 #[must_use]
-pub fn merge(answers: Vec<SearchAnswer>, queries: usize, greater_is_better: bool, page: &Page) -> Merged {
-    let order = best_first(greater_is_better);
-    let mut merged =
-        Merged { at: answers.iter().map(|a| a.at).min().unwrap_or_default(), ..Merged::default() };
-    let bases = running(answers.iter().map(|answer| answer.hits.keys.len()));
-    let starts: Vec<Vec<usize>> =
-        answers.iter().map(|answer| running(answer.hits.counts.iter().copied())).collect();
-    let groups = page.groups.map(|(field, size)| (groups_of(&answers, field), size));
-    let mut rows = Vec::new();
-    for query in 0..queries {
-        let mut candidates = Vec::new();
-        for (shard, answer) in answers.iter().enumerate() {
-            let (Some(count), Some(start)) = (answer.hits.counts.get(query), starts[shard].get(query)) else {
-                continue;
-            };
-            candidates.extend((*start..start + count).map(|at| Candidate {
-                key: &answer.hits.keys[at],
-                score: answer.hits.scores[at],
-                row: bases[shard] + at,
-            }));
-        }
-        candidates.sort_unstable_by(|a, b| order(a.score, b.score).then_with(|| a.key.cmp(b.key)));
-        let mut seen = FxHashSet::default();
-        candidates.retain(|hit| seen.insert(hit.key));
-        let picked = match &groups {
-            None => page_of(candidates, page),
-            Some((groups, size)) => page_of_groups(candidates, groups, *size, page),
-        };
-        merged.counts.push(picked.len());
-        for hit in picked {
-            merged.keys.push(hit.key.clone());
-            merged.scores.push(hit.score);
-            rows.push(hit.row);
-        }
-    }
-    merged.rows = concat(answers.into_iter().map(|answer| answer.hits.rows)).take(&rows);
-    merged
+pub fn merge(mut answers: Vec<SearchAnswer>, plan: &SearchPlan, page: &Page) -> Merged {
+    let at = answers.iter().map(|answer| answer.at).min().unwrap_or_default();
+    let mut hits = if let [only] = answers.as_mut_slice() {
+        std::mem::take(&mut only.hits)
+    } else {
+        let sources: Vec<Hits> = answers.into_iter().map(|answer| answer.hits).collect();
+        merge_hits(&sources, plan)
+    };
+    // Where nothing is found a shard need not say so query by query.
+    hits.counts.resize(plan.nq(), 0);
+    cut(hits, at, page)
 }
 
-fn page_of<'a>(hits: Vec<Candidate<'a>>, page: &Page) -> Vec<Candidate<'a>> {
-    hits.into_iter().skip(page.offset).take(page.limit).collect()
+fn cut(hits: Hits, at: Tick, page: &Page) -> Merged {
+    let whole = page.offset == 0 && hits.counts.iter().all(|count| *count <= page.limit);
+    if whole && page.groups.is_none() {
+        return Merged { counts: hits.counts, keys: hits.keys, scores: hits.scores, rows: hits.rows, at };
+    }
+    let groups = page.groups.map(|(field, size)| (groups_of(&hits, field), size));
+    let (mut counts, mut picked, mut start) = (Vec::new(), Vec::new(), 0);
+    for count in &hits.counts {
+        let of_query = start..start + count;
+        start = of_query.end;
+        let before = picked.len();
+        match &groups {
+            None => picked.extend(of_query.skip(page.offset).take(page.limit)),
+            Some((groups, size)) => picked.extend(page_of_groups(of_query, groups, *size, page)),
+        }
+        counts.push(picked.len() - before);
+    }
+    Merged {
+        counts,
+        keys: picked.iter().map(|&hit| hits.keys[hit].clone()).collect(),
+        scores: picked.iter().map(|&hit| hits.scores[hit]).collect(),
+        rows: hits.rows.take(&picked),
+        at,
+    }
 }
 
 /// The hits of the best groups, each group in one piece.
-fn page_of_groups<'a>(
-    hits: Vec<Candidate<'a>>,
+fn page_of_groups(
+    hits: std::ops::Range<usize>,
     groups: &[String],
     size: usize,
     page: &Page,
-) -> Vec<Candidate<'a>> {
+) -> impl Iterator<Item = usize> {
     let mut places: BTreeMap<&str, usize> = BTreeMap::new();
-    let mut taken: Vec<Vec<Candidate<'a>>> = Vec::new();
+    let mut taken: Vec<Vec<usize>> = Vec::new();
     for hit in hits {
-        let place = *places.entry(groups[hit.row].as_str()).or_insert(taken.len());
+        let place = *places.entry(groups[hit].as_str()).or_insert(taken.len());
         if place == taken.len() {
             taken.push(Vec::new());
         }
@@ -108,18 +90,14 @@ fn page_of_groups<'a>(
             taken[place].push(hit);
         }
     }
-    taken.into_iter().skip(page.offset).take(page.limit).flatten().collect()
+    taken.into_iter().skip(page.offset).take(page.limit).flatten()
 }
 
-/// The group of each row, as text.
-fn groups_of(answers: &[SearchAnswer], field: FieldId) -> Vec<String> {
-    let mut groups = Vec::new();
-    for answer in answers {
-        let column = answer.hits.rows.column(field);
-        let value = |row| column.map_or_else(String::new, |column| format!("{:?}", column.value(row)));
-        groups.extend((0..answer.hits.keys.len()).map(value));
-    }
-    groups
+/// The group of each hit, as text.
+fn groups_of(hits: &Hits, field: FieldId) -> Vec<String> {
+    let column = hits.rows.column(field);
+    let value = |row| column.map_or_else(String::new, |column| format!("{:?}", column.value(row)));
+    (0..hits.keys.len()).map(value).collect()
 }
 
 /// Where each part begins if all stand one behind another.
@@ -152,8 +130,9 @@ pub fn concat(parts: impl Iterator<Item = Rows>) -> Rows {
 
 #[cfg(test)]
 mod tests {
-    use cinclus_rpc::Hits;
-    use cinclus_types::{Column, ColumnData};
+    use std::sync::Arc;
+
+    use cinclus_types::{Column, ColumnData, Metric};
 
     use super::*;
 
@@ -172,8 +151,24 @@ mod tests {
         }
     }
 
+    fn plan(greater: bool, page: &Page) -> SearchPlan {
+        SearchPlan {
+            field: FieldId(101),
+            metric: if greater { Metric::Ip } else { Metric::L2 },
+            dim: 1,
+            queries: Arc::from([0.0]),
+            k: page.limit + page.offset,
+            filter: None,
+            range: None,
+            beyond: None,
+            output: vec![FieldId(100)],
+            group_by: page.groups.map(|(field, _)| field),
+            group_size: page.groups.map_or(1, |(_, size)| size),
+        }
+    }
+
     fn check(answers: Vec<SearchAnswer>, greater: bool, page: &Page, expected: &[(i64, f32, i64)]) {
-        let merged = merge(answers, 1, greater, page);
+        let merged = merge(answers, &plan(greater, page), page);
         let column = merged.rows.column(FieldId(100)).map(|column| column.data.clone());
         let groups = match column {
             Some(ColumnData::Int64(values)) => values,
@@ -201,8 +196,8 @@ mod tests {
         check(shards(), false, &page(1, 2), &[(3, 0.2, 30), (2, 0.3, 20)]);
         check(shards(), true, &page(0, 1), &[(2, 0.3, 20)]);
         check(vec![answer(1, &[]), answer(1, &[(9, 1.0, 1)])], true, &page(0, 5), &[(9, 1.0, 1)]);
-        check(vec![], true, &page(0, 5), &[]);
-        assert_eq!(merge(shards(), 1, true, &page(0, 1)).at, Tick(4));
+        check(vec![SearchAnswer::default()], true, &page(0, 5), &[]);
+        assert_eq!(merge(shards(), &plan(true, &page(0, 1)), &page(0, 1)).at, Tick(4));
     }
 
     #[test]

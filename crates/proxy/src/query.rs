@@ -1,12 +1,11 @@
 //! Queries: rows that match a filter, in the order of their keys.
 
-use cinclus_rpc::QueryPlan;
+use cinclus_rpc::{QueryPlan, merge_answers};
 use cinclus_types::Rows;
 
 use crate::consistency::Asked;
 use crate::convert::{output, templates};
 use crate::fields::OutputFields;
-use crate::merge::concat;
 use crate::params::QueryParams;
 use crate::proto::milvus::{QueryRequest, QueryResults};
 use crate::proxy::{Call, Proxy, Target};
@@ -60,22 +59,22 @@ pub(crate) async fn query(
     reader.check_loaded()?;
     let limit = params.limit.map(|limit| limit + params.offset);
     let plan = QueryPlan { filter, limit, count_only: counts, output: fields.ids() };
-    let answer = reader.query(proxy, plan).await?;
-    results(&reader.target, &fields, answer, counts, &params)
+    let answer = reader.query(proxy, plan.clone()).await?;
+    results(&reader.target, &fields, answer, &plan, params.offset)
 }
 
 fn results(
     target: &Target,
     fields: &OutputFields,
     answer: Gathered,
-    counts: bool,
-    params: &QueryParams,
+    plan: &QueryPlan,
+    offset: usize,
 ) -> Result<QueryResults, ProxyError> {
     let session_ts = answer.at().0;
-    let fields_data = if counts {
+    let fields_data = if plan.count_only {
         vec![output::count(answer.0.iter().map(|shard| shard.count).sum())]
     } else {
-        fields.columns(page(answer, params))
+        fields.columns(page(answer, plan, offset))
     };
     Ok(QueryResults {
         status: Some(success()),
@@ -89,31 +88,30 @@ fn results(
 }
 
 /// The asked rows of all shards, in the order of their keys.
-fn page(answer: Gathered, params: &QueryParams) -> Rows {
+fn page(answer: Gathered, plan: &QueryPlan, offset: usize) -> Rows {
     let mut shards = answer.0;
-    let limit = params.limit.unwrap_or(usize::MAX);
-    if let [shard] = shards.as_mut_slice()
-        && params.offset == 0
-        && shard.keys.len() <= limit
-    {
-        return std::mem::take(&mut shard.rows);
+    let rows = match shards.as_mut_slice() {
+        [only] => std::mem::take(&mut only.rows),
+        _ => merge_answers(&shards, plan).rows,
+    };
+    if offset == 0 {
+        return rows;
     }
-    let mut order: Vec<_> = shards.iter().flat_map(|shard| shard.keys.iter()).enumerate().collect();
-    order.sort_unstable_by(|a, b| a.1.cmp(b.1));
-    let rows: Vec<usize> = order.into_iter().skip(params.offset).take(limit).map(|(row, _)| row).collect();
-    concat(shards.into_iter().map(|shard| shard.rows)).take(&rows)
+    let kept: Vec<usize> = (offset..rows.count).collect();
+    rows.take(&kept)
 }
 
 #[cfg(test)]
 mod tests {
     use cinclus_rpc::QueryAnswer;
-    use cinclus_types::{Column, ColumnData, FieldId, Key};
+    use cinclus_types::{Column, ColumnData, FieldId, Key, Tick};
 
     use super::*;
 
     fn shard(keys: &[i64]) -> QueryAnswer {
         QueryAnswer {
             keys: keys.iter().map(|key| Key::Int64(*key)).collect(),
+            ticks: vec![Tick(1); keys.len()],
             rows: Rows {
                 count: keys.len(),
                 columns: vec![Column::new(FieldId(100), ColumnData::Int64(keys.to_vec()))],
@@ -124,8 +122,9 @@ mod tests {
 
     fn check(shards: &[&[i64]], limit: Option<usize>, offset: usize, expected: &[i64]) {
         let answer = Gathered(shards.iter().map(|keys| shard(keys)).collect());
-        let params = QueryParams { limit, offset, ..QueryParams::default() };
-        let rows = page(answer, &params);
+        let limit = limit.map(|limit| limit + offset);
+        let plan = QueryPlan { filter: None, limit, count_only: false, output: vec![FieldId(100)] };
+        let rows = page(answer, &plan, offset);
         let found = match rows.columns.first().map(|column| &column.data) {
             Some(ColumnData::Int64(found)) => found.clone(),
             _ => Vec::new(),
@@ -138,6 +137,7 @@ mod tests {
         check(&[&[1, 4, 6], &[2, 3, 9]], None, 0, &[1, 2, 3, 4, 6, 9]);
         check(&[&[1, 4, 6], &[2, 3, 9]], Some(3), 1, &[2, 3, 4]);
         check(&[&[1, 4]], Some(1), 1, &[4]);
+        check(&[&[1]], Some(1), 1, &[]);
         check(&[&[1, 4]], None, 0, &[1, 4]);
         check(&[&[], &[]], None, 0, &[]);
     }

@@ -272,9 +272,9 @@ async fn run_plan(
     plan: SearchPlan,
     page: Page,
 ) -> Result<Merged, ProxyError> {
-    let (queries, greater) = (plan.nq(), plan.metric.greater_is_better());
-    let answers = reader.search(proxy, Arc::new(plan)).await?;
-    Ok(merge(answers, queries, greater, &page))
+    let plan = Arc::new(plan);
+    let answers = reader.search(proxy, Arc::clone(&plan)).await?;
+    Ok(merge(answers, &plan, &page))
 }
 
 /// Runs one step of an iterator. The next step goes on strictly beyond the last score, so hits at one score
