@@ -89,6 +89,7 @@ pub trait LogReader: Send {
     async fn next(&mut self) -> Result<Option<StoredRecord>, LogError>;
 
     /// The next records that are at hand together (as a rule one block of the storage), at least one;
-    /// empty at the durable end of this moment. The fast way to read much.
+    /// empty at the durable end of this moment. The fast way to read much. Payloads may be slices of one
+    /// larger buffer: who keeps a few of many copies them.
     async fn next_batch(&mut self) -> Result<Vec<StoredRecord>, LogError>;
 }

@@ -4,14 +4,14 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use cinclus_env::DynDisk;
 use cinclus_env::disk::{DiskError, OpenMode};
+use cinclus_env::{Compute, DynDisk, Env};
 use cinclus_types::MessageId;
 
 use super::channel::Log;
 use super::config::LocalConfig;
 use super::index::Index;
-use super::scan::{entries, read_block};
+use super::scan::{Block, entries, fetch_block};
 use super::segment::{BlockStart, End, Extent, Segment};
 use super::window::Window;
 use crate::error::LogError;
@@ -24,6 +24,7 @@ use crate::woodpecker::entry;
 pub(super) struct LocalReader {
     log: Arc<Log>,
     disk: DynDisk,
+    compute: Compute,
     config: Arc<LocalConfig>,
     /// The next record wanted: segment and entry.
     segment: u64,
@@ -43,19 +44,15 @@ struct OpenSegment {
 }
 
 impl LocalReader {
-    pub(super) fn new(
-        log: Arc<Log>,
-        disk: DynDisk,
-        config: Arc<LocalConfig>,
-        from: MessageId,
-    ) -> LocalReader {
+    pub(super) fn new(log: Arc<Log>, env: &Env, config: Arc<LocalConfig>, from: MessageId) -> LocalReader {
         // An id of another generation lies before or behind everything here.
         let (segment, entry) = match from.generation().cmp(&config.generation) {
             std::cmp::Ordering::Less => (0, 0),
             std::cmp::Ordering::Equal => (from.segment(), from.entry()),
             std::cmp::Ordering::Greater => (u64::MAX, 0),
         };
-        LocalReader { log, disk, config, segment, entry, open: None, ready: VecDeque::new() }
+        let (disk, compute) = (env.disk.clone(), env.compute.clone());
+        LocalReader { log, disk, compute, config, segment, entry, open: None, ready: VecDeque::new() }
     }
 
     fn id(&self, segment: u64, entry: u64) -> MessageId {
@@ -150,23 +147,36 @@ impl LocalReader {
     async fn read_block(&mut self, open: &mut OpenSegment) -> Result<Vec<StoredRecord>, LogError> {
         let bad =
             |open: &OpenSegment, error: CodecError| corrupt(&open.segment, open.number, &error.to_string());
-        let block = read_block(&mut open.window, open.offset, open.number, open.first_entry)
+        let block = fetch_block(&mut open.window, open.offset, open.number, open.first_entry)
             .await?
             .map_err(|error| bad(open, error))?;
-        let raw = entries(&block, false).map_err(|error| bad(open, error))?;
-        let mut records = Vec::with_capacity(raw.len());
-        for (at, bytes) in (open.first_entry..).zip(raw) {
-            if at >= self.entry {
-                let record = entry::decode(&bytes).map_err(|error| bad(open, error))?;
-                records.push(StoredRecord { id: self.id(open.segment.id, at), record });
-            }
-        }
-        open.offset += block.total_bytes();
+        let (bytes, next_entry) = (block.total_bytes(), block.header.last_entry as u64 + 1);
+        let (from, generation, segment) = (self.entry, self.config.generation, open.segment.id);
+        let decode = move || records(&block, from, |entry| MessageId::from_parts(generation, segment, entry));
+        let decoded = if bytes > INLINE_BYTES_MAX { self.compute.run(decode).await } else { decode() };
+        let records = decoded.map_err(|error| bad(open, error))?;
+        open.offset += bytes;
         open.number += 1;
-        open.first_entry = block.header.last_entry as u64 + 1;
-        self.entry = self.entry.max(open.first_entry);
+        open.first_entry = next_entry;
+        self.entry = self.entry.max(next_entry);
         Ok(records)
     }
+}
+
+/// Larger blocks are checked and decoded on the compute pool: it takes longer than 200 µs.
+const INLINE_BYTES_MAX: u64 = 512 << 10;
+
+/// The records of a block from an entry on. A payload is a slice of the block.
+fn records(block: &Block, from: u64, id: impl Fn(u64) -> MessageId) -> Result<Vec<StoredRecord>, CodecError> {
+    block.check()?;
+    let raw = entries(block, false)?;
+    let mut records = Vec::with_capacity(raw.len());
+    for (at, bytes) in (block.header.first_entry as u64..).zip(raw) {
+        if at >= from {
+            records.push(StoredRecord { id: id(at), record: entry::decode(&bytes)? });
+        }
+    }
+    Ok(records)
 }
 
 impl OpenSegment {

@@ -100,7 +100,7 @@ fn judge_header(scan: &mut Scan, error: &CodecError) {
     }
 }
 
-/// A block whose header and bytes have been checked.
+/// A block whose header has been checked.
 pub(super) struct Block {
     pub(super) header: BlockHeader,
     /// Its data records with their envelopes.
@@ -108,14 +108,31 @@ pub(super) struct Block {
 }
 
 impl Block {
+    /// Compares the data with its CRC.
+    pub(super) fn check(&self) -> Result<(), CodecError> {
+        let (stored, computed) = (self.header.crc, crc32fast::hash(&self.data));
+        if stored == computed { Ok(()) } else { Err(CodecError::Checksum { stored, computed }) }
+    }
+
     /// Bytes of header and data.
     pub(super) fn total_bytes(&self) -> u64 {
         BLOCK_HEADER_BYTES as u64 + self.data.len() as u64
     }
 }
 
-/// Reads the block at `offset`, which must be number `number` and start with `first_entry`.
+/// Reads and checks the block at `offset`, which must be number `number` and start with `first_entry`.
 pub(super) async fn read_block(
+    window: &mut Window,
+    offset: u64,
+    number: u64,
+    first_entry: u64,
+) -> Result<Result<Block, CodecError>, DiskError> {
+    let block = fetch_block(window, offset, number, first_entry).await?;
+    Ok(block.and_then(|block| block.check().map(|()| block)))
+}
+
+/// As [`read_block`], without [`Block::check`].
+pub(super) async fn fetch_block(
     window: &mut Window,
     offset: u64,
     number: u64,
@@ -134,16 +151,10 @@ pub(super) async fn read_block(
         Err(error) => return Ok(Err(error)),
     };
     let whole = window.at(offset, BLOCK_HEADER_BYTES + header.length as usize).await?;
-    let data = whole.slice(BLOCK_HEADER_BYTES.min(whole.len())..);
-    let computed = crc32fast::hash(&data);
-    Ok(if computed == header.crc {
-        Ok(Block { header, data })
-    } else {
-        Err(CodecError::Checksum { stored: header.crc, computed })
-    })
+    Ok(Ok(Block { header, data: whole.slice(BLOCK_HEADER_BYTES.min(whole.len())..) }))
 }
 
-/// Splits the data of a block into its entries. The block's CRC has been checked; the CRCs of the records
+/// Splits the data of a checked block into its entries. The CRCs of the records
 /// are checked only when `verify` is set.
 pub(super) fn entries(block: &Block, verify: bool) -> Result<Vec<Bytes>, CodecError> {
     let count = (block.header.last_entry - block.header.first_entry + 1) as usize;

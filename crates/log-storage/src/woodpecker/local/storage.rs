@@ -257,7 +257,7 @@ impl LogStorage for WoodpeckerLocal {
     async fn read(&self, channel: &PChannel, from: MessageId) -> Result<Box<dyn LogReader>, LogError> {
         let log = self.loaded(channel).await?;
         log.check_readable(from)?;
-        Ok(Box::new(LocalReader::new(log, self.env.disk.clone(), self.config.clone(), from)))
+        Ok(Box::new(LocalReader::new(log, &self.env, self.config.clone(), from)))
     }
 
     async fn truncate(&self, channel: &PChannel, upto: MessageId) -> Result<(), LogError> {
