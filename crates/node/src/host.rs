@@ -14,7 +14,7 @@ use cinclus_rpc::{
     ShardQuery, ShardRead, ShardSearch, ShardStatistics,
 };
 use cinclus_types::message::Draft;
-use cinclus_types::{PChannel, Term, VChannel};
+use cinclus_types::{BroadcastId, PChannel, Term, VChannel};
 use cinclus_wal::{OpenError, WalParts};
 use futures::future::join_all;
 use object_store::ObjectStore;
@@ -34,6 +34,8 @@ use crate::restore::{RestorePoint, restore};
 const CONTROL_QUEUE: usize = 64;
 /// How long closing a log waits for its tasks.
 const CLOSE_BOUND: Duration = Duration::from_secs(5);
+/// How long a call to persist waits for the pump.
+const PERSIST_PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a node works with.
 #[derive(Clone)]
@@ -106,19 +108,6 @@ impl Node {
     pub async fn close(&self) {
         let hosted: Vec<Hosted> = std::mem::take(&mut *self.hosted.lock()).into_values().collect();
         join_all(hosted.into_iter().map(|hosted| self.shut(hosted))).await;
-    }
-
-    /// Persists everything that a log has applied, now.
-    ///
-    /// # Errors
-    /// If the log is not served here.
-    pub async fn persist(&self, channel: &PChannel) -> Result<(), NodeError> {
-        let gone = || NodeError::Unavailable(format!("{channel} is not served here"));
-        let control = self.hosted.lock().get(channel).map(|hosted| hosted.control.clone()).ok_or_else(gone)?;
-        let (done, finished) = oneshot::channel();
-        control.send(Control::Persist(done)).await.map_err(|_| gone())?;
-        let _ = finished.await;
-        Ok(())
     }
 
     async fn open(&self, channel: &PChannel, term: Term) -> Result<(), NodeError> {
@@ -272,6 +261,24 @@ impl NodeApi for Node {
                 Err(broken.map_or(AppendError::NotOwner, AppendError::Corrupt))
             }
         }
+    }
+
+    async fn forget_broadcasts(&self, channel: &PChannel, term: Term, broadcasts: &[BroadcastId]) {
+        if let Some(hosted) = self.channel(channel).filter(|hosted| hosted.term == term) {
+            broadcasts.iter().for_each(|broadcast| hosted.wal.forget_broadcast(*broadcast));
+        }
+    }
+
+    async fn persist(&self, vchannel: &VChannel, upto: Tick) -> Result<(), ReadError> {
+        let gone = || ReadError::NotServed(vchannel.clone());
+        let hosted = self.hosted.lock().get(&vchannel.pchannel()).cloned().ok_or_else(gone)?;
+        hosted.channel.tsafe.wait(&*self.parts.env.clock, upto, PERSIST_PATIENCE).await?;
+        let (done, finished) = oneshot::channel();
+        hosted.control.send(Control::Persist(done)).await.map_err(|_| gone())?;
+        let ended = cinclus_env::timeout(&*self.parts.env.clock, PERSIST_PATIENCE, finished).await;
+        // The sender is dropped, not used: an error of the channel is the end that was waited for.
+        let tsafe = hosted.channel.tsafe.get();
+        ended.map(drop).map_err(|_| ReadError::TimedOut { asked: upto, tsafe })
     }
 
     async fn search(&self, search: ShardSearch) -> Result<SearchAnswer, ReadError> {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use cinclus_query::Delegator;
 use cinclus_rpc::NodeError;
-use cinclus_segment::load_segment;
-use cinclus_types::SegmentState;
+use cinclus_segment::{SealedLoader, Segment};
+use cinclus_types::{CollectionId, CollectionSchema, SegmentEntry, SegmentState, Tick, VChannel, VChannelEntry};
 use cinclus_wal::Feed;
 use futures::{StreamExt, TryStreamExt, stream};
 
@@ -15,29 +15,39 @@ use crate::host::NodeParts;
 /// Segments that are read at once.
 const PARALLEL_LOADS: usize = 4;
 
+/// What the checkpoint says.
+pub(crate) struct RestorePoint {
+    shards: Vec<(VChannel, CollectionId)>,
+    tick: Tick,
+}
+
+impl RestorePoint {
+    /// Where a feed begins.
+    pub(crate) fn of(feed: &Feed) -> RestorePoint {
+        let shards = feed.recovered().shards().iter();
+        RestorePoint {
+            shards: shards.map(|(vchannel, shard)| (vchannel.clone(), shard.collection)).collect(),
+            tick: feed.replayed_from().tick,
+        }
+    }
+}
+
 /// Makes a delegator for each shard at the checkpoint, with the growing segments that it had.
-pub(crate) async fn restore(parts: &NodeParts, channel: &Channel, feed: &Feed) -> Result<(), NodeError> {
+pub(crate) async fn restore(parts: &NodeParts, channel: &Channel, at: RestorePoint) -> Result<(), NodeError> {
     let collections = parts.collections.view();
-    for (vchannel, shard) in feed.recovered().shards() {
-        let Some(collection) = collections.collection(shard.collection) else {
+    for (vchannel, id) in at.shards {
+        let Some(collection) = collections.collection(id) else {
             // Its drop is in the log behind the checkpoint; nothing of it is read any more.
-            tracing::debug!(%vchannel, collection = %shard.collection, "a shard of a dropped collection");
+            tracing::debug!(%vchannel, collection = %id, "a shard of a dropped collection");
             continue;
         };
         let delegator =
-            Delegator::new(vchannel.clone(), shard.collection, collection.schema().clone(), parts.delegator(channel));
-        let known = parts.segments.view(vchannel);
-        let growing = known.segments.values().filter(|segment| segment.state == SegmentState::Growing);
-        let loads = growing.map(|entry| {
-            let schema = collection.schema();
-            let known = known.clone();
-            async move {
-                let segment = load_segment(&parts.objects, &parts.env, entry, &known.vchannel, schema)
-                    .await
-                    .map_err(|error| NodeError::Unavailable(error.to_string()))?;
-                segment.set_persisted(segment.rows());
-                Ok::<_, NodeError>(Arc::new(segment))
-            }
+            Delegator::new(vchannel.clone(), id, collection.schema().clone(), parts.delegator(channel));
+        let known = parts.segments.view(&vchannel);
+        let growing: Vec<Arc<SegmentEntry>> =
+            known.segments.values().filter(|s| s.state == SegmentState::Growing).cloned().collect();
+        let loads = growing.into_iter().map(|entry| {
+            load(parts.clone(), entry, known.vchannel.clone(), collection.schema().clone())
         });
         let segments: Vec<_> = stream::iter(loads).buffer_unordered(PARALLEL_LOADS).try_collect().await?;
         for segment in segments {
@@ -45,6 +55,17 @@ pub(crate) async fn restore(parts: &NodeParts, channel: &Channel, feed: &Feed) -
         }
         channel.shards.insert(Arc::new(delegator));
     }
-    channel.tsafe.advance(feed.replayed_from().tick);
+    channel.tsafe.advance(at.tick);
     Ok(())
+}
+
+async fn load(
+    parts: NodeParts,
+    entry: Arc<SegmentEntry>,
+    deletes: VChannelEntry,
+    schema: Arc<CollectionSchema>,
+) -> Result<Arc<Segment>, NodeError> {
+    let loader = SealedLoader::new(parts.objects.clone(), parts.env.compute.clone());
+    let loaded = loader.load(&entry, &deletes, schema).await;
+    loaded.map(Arc::new).map_err(|error| NodeError::Unavailable(error.to_string()))
 }

@@ -5,10 +5,9 @@ use std::sync::Arc;
 
 use cinclus_catalog::{ChannelCheckpoint, SegmentChange};
 use cinclus_query::{Delegator, ShardView};
-use cinclus_segment::RowRun;
-use cinclus_segment::files::{write_chunks, write_deletes};
+use cinclus_segment::{ChunkWriter, RowRun};
 use cinclus_types::{
-    ChunkRef, DeleteFileRef, Keys, PChannel, SegmentEntry, SegmentId, SegmentState, Term, Tick, VChannel,
+    ChunkRef, DeleteFileRef, Keys, PChannel, SegmentEntry, SegmentId, SegmentState, Strings, Term, Tick, VChannel,
     VChannelEntry,
 };
 use cinclus_wal::{RecoveryCut, Wal};
@@ -175,7 +174,7 @@ impl Round {
         }
         for (name, runs) in files {
             let segments: Vec<SegmentId> = runs.iter().map(|run| run.segment).collect();
-            let chunks = write_chunks(&self.parts.objects, &self.parts.env, &name, runs).await?;
+            let chunks = self.writer().write(&name, runs).await?;
             for (segment, chunk) in segments.into_iter().zip(chunks) {
                 written.entry(segment).or_default().push(chunk);
             }
@@ -189,7 +188,25 @@ impl Round {
             return Ok(None);
         }
         let name = format!("deletes/{}/{}-{fresh}.parquet", shard.vchannel, self.term);
-        let file = write_deletes(&self.parts.objects, &self.parts.env, &name, &shard.deletes).await?;
-        Ok(Some(file))
+        let (keys, ticks) = flat(&shard.deletes);
+        Ok(Some(self.writer().write_deletes(&name, keys, ticks).await?))
     }
+
+    fn writer(&self) -> ChunkWriter {
+        ChunkWriter::new(self.parts.objects.clone(), self.parts.env.compute.clone())
+    }
+}
+
+/// Deletes as one column of keys and their ticks.
+fn flat(deletes: &[(Tick, Arc<Keys>)]) -> (Keys, Vec<Tick>) {
+    let ticks = deletes.iter().flat_map(|(tick, keys)| std::iter::repeat_n(*tick, keys.len())).collect();
+    let (mut numbers, mut texts) = (Vec::new(), Strings::default());
+    for (_, keys) in deletes {
+        match &**keys {
+            Keys::Int64(more) => numbers.extend_from_slice(more),
+            Keys::VarChar(more) => more.iter().for_each(|text| texts.push(text)),
+        }
+    }
+    // All keys of a collection are of one kind.
+    (if texts.is_empty() { Keys::Int64(numbers) } else { Keys::VarChar(texts) }, ticks)
 }

@@ -31,6 +31,12 @@ pub(crate) async fn flush(
         })
     }))
     .await?;
+    // A segment that the catalog does not know is taken as persisted by `flush_state`: so those that were
+    // sealed have to be known before their ids are given away.
+    let persists = targets.iter().zip(&flushes).flat_map(|(target, done)| {
+        target.collection.vchannels.iter().map(|vchannel| proxy.parts().client.persist(vchannel, done.tick))
+    });
+    try_join_all(persists).await?;
     let mut response =
         wire::FlushResponse { status: Some(success()), db_name: request.db_name, ..Default::default() };
     for (name, done) in request.collection_names.into_iter().zip(flushes) {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use cinclus_types::message::Draft;
-use cinclus_types::{Advice, PChannel, PartitionId, Term, Tick, VChannel};
+use cinclus_types::{Advice, BroadcastId, PChannel, PartitionId, Term, Tick, VChannel};
 
 use crate::{AppendError, Appended, QueryAnswer, ReadError, SearchAnswer, ShardQuery, ShardSearch};
 
@@ -79,6 +79,15 @@ pub trait NodeApi: Send + Sync + 'static {
     /// Appends messages to one VChannel (all of one, or one for the whole log): one message as it is, more
     /// as one transaction. Returns when they are durable.
     async fn append(&self, channel: &PChannel, term: Term, batch: Vec<Draft>) -> Result<Appended, AppendError>;
+
+    /// Every target of these broadcasts has acknowledged, and the coordinator has persisted that: the log
+    /// need not remember them any more (C2). Nothing if it is not served here under that term: a log that
+    /// does not hear of it forgets them by age.
+    async fn forget_broadcasts(&self, channel: &PChannel, term: Term, broadcasts: &[BroadcastId]);
+
+    /// Persists what the log of a shard holds up to a tick: when this returns, the rows and deletes are in object storage
+    /// and the segments that were sealed up to there are known as such.
+    async fn persist(&self, vchannel: &VChannel, upto: Tick) -> Result<(), ReadError>;
 
     /// Searches one shard.
     async fn search(&self, search: ShardSearch) -> Result<SearchAnswer, ReadError>;

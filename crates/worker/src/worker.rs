@@ -6,14 +6,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use cinclus_env::Env;
 use cinclus_rpc::{Hits, QueryAnswer, QueryPlan, SearchPlan, SegmentLoad, SegmentsRead, WorkerApi, WorkerError};
-use cinclus_segment::{Segment, SegmentError};
+use cinclus_segment::{FileError, SealedLoader, Segment, SegmentError};
 use cinclus_types::{Keys, SegmentId, Tick};
 use object_store::ObjectStore;
 use parking_lot::RwLock;
 
 /// A query node.
 pub struct Worker {
-    store: Arc<dyn ObjectStore>,
+    loader: SealedLoader,
     env: Env,
     segments: RwLock<BTreeMap<SegmentId, Arc<Segment>>>,
 }
@@ -22,7 +22,8 @@ impl Worker {
     /// A worker that reads segment files from `store`.
     #[must_use]
     pub fn new(store: Arc<dyn ObjectStore>, env: Env) -> Worker {
-        Worker { store, env, segments: RwLock::default() }
+        let loader = SealedLoader::new(store, env.compute.clone());
+        Worker { loader, env, segments: RwLock::default() }
     }
 
     /// The memory that the held segments take, in bytes.
@@ -44,10 +45,8 @@ impl WorkerApi for Worker {
         if self.segments.read().contains_key(&id) {
             return Ok(());
         }
-        let segment =
-            cinclus_segment::load_segment(&self.store, &self.env, &load.segment, &load.deletes, &load.schema)
-                .await
-                .map_err(failed)?;
+        let loaded = self.loader.load(&load.segment, &load.deletes, load.schema).await;
+        let segment = loaded.map_err(file_failed)?;
         self.segments.write().entry(id).or_insert_with(|| Arc::new(segment));
         Ok(())
     }
@@ -83,4 +82,16 @@ impl WorkerApi for Worker {
 
 fn failed(error: SegmentError) -> WorkerError {
     WorkerError::Invalid(error.to_string())
+}
+
+fn file_failed(error: FileError) -> WorkerError {
+    match error {
+        FileError::Store { .. } | FileError::Missing { .. } => WorkerError::Unavailable(error.to_string()),
+        FileError::Segment(error) => failed(error),
+        FileError::Exists { .. }
+        | FileError::Corrupt { .. }
+        | FileError::Newer { .. }
+        | FileError::Misfit { .. }
+        | FileError::Nothing { .. } => WorkerError::Corrupt(error.to_string()),
+    }
 }
