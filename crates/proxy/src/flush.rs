@@ -1,6 +1,6 @@
 //! Flushing: sealing what grows, and telling when it is persisted.
 
-use cinclus_rpc::{Ddl, DdlDone};
+use cinclus_rpc::{Ddl, DdlDone, ReadError};
 use cinclus_types::SegmentState;
 use cinclus_types::proto::schema::LongArray;
 use futures::future::try_join_all;
@@ -36,7 +36,7 @@ pub(crate) async fn flush(
     let persists = targets.iter().zip(&flushes).flat_map(|(target, done)| {
         target.collection.vchannels.iter().map(|vchannel| proxy.parts().client.persist(vchannel, done.tick))
     });
-    try_join_all(persists).await?;
+    try_join_all(persists).await.map_err(|error| ProxyError::Read { verb: "flush", error })?;
     let mut response =
         wire::FlushResponse { status: Some(success()), db_name: request.db_name, ..Default::default() };
     for (name, done) in request.collection_names.into_iter().zip(flushes) {

@@ -292,7 +292,7 @@ fn check_vectors(field: &FieldSchema, column: &FieldData, count: usize) -> Resul
         let actual = floats.data.len() / dim.max(1);
         return Err(RowError::RowCount { field: field.name.clone(), expected: count, actual });
     }
-    values::finite(field, floats.data.iter().map(|value| f64::from(*value)))
+    values::finite(field, &floats.data)
 }
 
 fn check_scalars(
