@@ -17,6 +17,8 @@ use crate::{AliasEntry, CatalogError, CollectionEntry, DatabaseEntry};
 /// The database that always exists.
 const DEFAULT_DATABASE: &str = "default";
 const DEFAULT_DATABASE_ID: DatabaseId = DatabaseId(1);
+/// How often a change is sent whose answers get lost.
+const ATTEMPTS: usize = 3;
 
 /// Everything at one revision.
 #[derive(Clone, Debug, Default)]
@@ -112,7 +114,7 @@ impl CollectionsView {
         match parsed {
             CollectionsKey::Database(id) => {
                 if let Some(old) = self.databases.remove(&id) {
-                    self.database_names.remove(&old.name);
+                    unname(&mut self.database_names, &old.name, id);
                 }
                 if let Some(entry) = entry {
                     let database: DatabaseEntry = keys::decode(key, &entry.value)?;
@@ -138,7 +140,7 @@ impl CollectionsView {
 
     fn forget_collection(&mut self, id: CollectionId) {
         if let Some(old) = self.collections.remove(&id) {
-            self.names.remove(&(old.database, old.name.clone()));
+            unname(&mut self.names, &(old.database, old.name.clone()), id);
             for vchannel in &old.vchannels {
                 self.vchannels.remove(vchannel);
             }
@@ -150,6 +152,13 @@ impl CollectionsView {
         self.names.insert((collection.database, collection.name.clone()), id);
         self.vchannels.extend(collection.vchannels.iter().map(|vchannel| (vchannel.clone(), id)));
         self.collections.insert(id, Arc::new(collection));
+    }
+}
+
+/// Takes a name away, unless an entry earlier in the same commit has it now.
+fn unname<K: Ord, V: PartialEq>(names: &mut BTreeMap<K, V>, name: &K, owner: V) {
+    if names.get(name) == Some(&owner) {
+        names.remove(name);
     }
 }
 
@@ -211,13 +220,20 @@ impl CatalogChange {
         collections.chain(databases).chain(aliases).collect()
     }
 
+    /// That each entry to put or delete is still the one that `view` shows.
+    #[must_use]
+    pub fn unchanged_since(&self, view: &CollectionsView) -> Vec<Condition> {
+        let keys = self.puts().into_iter().map(|(key, _)| key).chain(self.deletes());
+        let unchanged = |key: String| match view.revisions.get(&key) {
+            Some(revision) => Condition::ModifiedAt(key, *revision),
+            None => Condition::Absent(key),
+        };
+        keys.map(unchanged).collect()
+    }
+
     fn txn(&self, view: &CollectionsView) -> Txn {
-        let mut txn = Txn::new();
+        let mut txn = Txn { conditions: self.unchanged_since(view), writes: Vec::new() };
         for (key, value) in self.puts() {
-            txn = txn.require(match view.revisions.get(&key) {
-                Some(revision) => Condition::ModifiedAt(key.clone(), *revision),
-                None => Condition::Absent(key.clone()),
-            });
             txn = txn.put(key, value);
         }
         for key in self.deletes() {
@@ -225,6 +241,11 @@ impl CatalogChange {
         }
         txn.writes.extend(self.extra.iter().cloned());
         txn
+    }
+
+    /// Whether a commit under the conditions of `view` changes any entry, so that watches are told of it.
+    fn is_told(&self, view: &CollectionsView) -> bool {
+        !self.puts().is_empty() || self.deletes().iter().any(|key| view.revisions.contains_key(key))
     }
 
     /// Whether a view shows the change.
@@ -249,8 +270,7 @@ impl Collections {
     /// # Errors
     /// If the store does not answer or an entry cannot be read.
     pub async fn open(meta: DynMetaStore, env: &Env) -> Result<Collections, CatalogError> {
-        let mirror =
-            Mirror::open(meta.clone(), keys::COLLECTIONS, CollectionsImage::default(), env).await?;
+        let mirror = Mirror::open(meta.clone(), keys::COLLECTIONS, CollectionsImage::default(), env).await?;
         let collections = Collections { meta, mirror };
         if collections.view().database(DEFAULT_DATABASE).is_none() {
             let name = DEFAULT_DATABASE.to_owned();
@@ -281,36 +301,66 @@ impl Collections {
     /// Makes a change; the view shows it when this returns. A change whose answer was lost is looked up.
     ///
     /// # Errors
-    /// [`CatalogError::Conflict`] if somebody else changed the same entries: nothing happened. Otherwise
-    /// what the store says.
+    /// [`CatalogError::Conflict`] if an entry is not the one that [`view`](Self::view) shows: nothing
+    /// happened, and the view is fresh. Otherwise what the store says.
     pub async fn update(&self, change: CatalogChange) -> Result<(), CatalogError> {
-        loop {
-            let txn = change.txn(&self.view());
-            let outcome = match self.meta.commit(txn).await {
+        let view = self.view();
+        // Made once: sent again after a lost answer it never overwrites what others did in between.
+        let (txn, told) = (change.txn(&view), change.is_told(&view));
+        let mut lost = None;
+        for _ in 0..ATTEMPTS {
+            match self.meta.commit(txn.clone()).await {
                 Ok(CommitOutcome::Committed(revision)) => {
-                    if !change.puts().is_empty() || !change.deletes().is_empty() {
-                        self.catch_up(&change, revision).await;
+                    if told {
+                        self.mirror.wait_for(revision).await;
                     }
                     return Ok(());
                 }
-                Ok(CommitOutcome::Conflict(_)) => CatalogError::Conflict("entries were changed".to_owned()),
-                Err(error @ MetaError::Unknown(_)) => error.into(),
-                Err(error) => return Err(error.into()),
-            };
-            self.mirror.refresh().await?;
-            if change.is_in(&self.view()) {
-                return Ok(());
-            }
-            if matches!(outcome, CatalogError::Conflict(_)) {
-                return Err(outcome);
+                Ok(CommitOutcome::Conflict(_)) => {
+                    return match self.holds(&change).await {
+                        Ok(true) => Ok(()),
+                        Ok(false) => Err(CatalogError::Conflict("entries were changed".to_owned())),
+                        Err(error) => Err(still_unknown(error, lost)),
+                    };
+                }
+                Err(MetaError::Unknown(reason)) => {
+                    lost = Some(reason);
+                    if self.holds(&change).await.map_err(|error| still_unknown(error, lost.clone()))? {
+                        return Ok(());
+                    }
+                }
+                Err(error) => return Err(still_unknown(error.into(), lost)),
             }
         }
+        Err(MetaError::Unknown(lost.unwrap_or_default()).into())
     }
 
-    async fn catch_up(&self, change: &CatalogChange, revision: Revision) {
-        // A delete of what was not there makes no revision that a watch would tell.
+    /// Reads everything again, and says whether all of a change is there.
+    async fn holds(&self, change: &CatalogChange) -> Result<bool, CatalogError> {
+        self.mirror.refresh().await?;
         if !change.is_in(&self.view()) {
-            self.mirror.wait_for(revision).await;
+            return Ok(false);
         }
+        for write in &change.extra {
+            let holds = match write {
+                Write::Put { key, value, .. } => {
+                    self.meta.get(key).await?.is_some_and(|entry| entry.value == *value)
+                }
+                Write::Delete(key) => self.meta.get(key).await?.is_none(),
+                Write::DeletePrefix(prefix) => self.meta.scan(prefix).await?.1.is_empty(),
+            };
+            if !holds {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// An error behind a lost answer: the change may still have happened.
+fn still_unknown(error: CatalogError, lost: Option<String>) -> CatalogError {
+    match lost {
+        Some(reason) => MetaError::Unknown(format!("{reason}; then {error}")).into(),
+        None => error,
     }
 }

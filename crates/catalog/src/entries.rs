@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cinclus_types::{
-    CollectionId, CollectionSchema, ConsistencyLevel, DatabaseId, FieldId, IndexId, PartitionId, Tick, VChannel,
+    CollectionId, CollectionSchema, ConsistencyLevel, DatabaseId, FieldId, IndexId, PartitionId, Tick,
+    VChannel,
 };
 use serde::{Deserialize, Serialize};
 

@@ -21,7 +21,9 @@ pub enum CatalogError {
         reason: String,
     },
     /// An entry of a newer release.
-    #[error("the catalog entry {key} has format {found}, this release knows up to {known}: use a newer release")]
+    #[error(
+        "the catalog entry {key} has format {found}, this release knows up to {known}: use a newer release"
+    )]
     Newer {
         /// Its key.
         key: String,
@@ -50,7 +52,9 @@ impl CatalogError {
         match self {
             CatalogError::Meta(error) => error.advice(),
             CatalogError::Watch(error) => error.advice(),
-            CatalogError::Corrupt { .. } | CatalogError::Newer { .. } | CatalogError::Conflict(_) => Advice::Reject,
+            CatalogError::Corrupt { .. } | CatalogError::Newer { .. } | CatalogError::Conflict(_) => {
+                Advice::Reject
+            }
             CatalogError::Fenced { .. } => Advice::Reroute,
         }
     }

@@ -145,7 +145,9 @@ pub fn checkpoint(channel: &PChannel) -> String {
 /// Never: entries are plain data.
 #[must_use]
 pub fn encode<T: Serialize>(entry: &T) -> Bytes {
-    serde_json::to_vec(&Versioned { v: FORMAT, entry }).expect("an entry of plain data has a JSON form").into()
+    serde_json::to_vec(&Versioned { v: FORMAT, entry })
+        .expect("an entry of plain data has a JSON form")
+        .into()
 }
 
 /// An entry as it was stored.
@@ -153,7 +155,8 @@ pub fn encode<T: Serialize>(entry: &T) -> Bytes {
 /// # Errors
 /// If it is of a newer release, or not an entry.
 pub fn decode<T: DeserializeOwned>(key: &str, value: &[u8]) -> Result<T, CatalogError> {
-    let corrupt = |error: serde_json::Error| CatalogError::Corrupt { key: key.to_owned(), reason: error.to_string() };
+    let corrupt =
+        |error: serde_json::Error| CatalogError::Corrupt { key: key.to_owned(), reason: error.to_string() };
     let version: VersionOnly = serde_json::from_slice(value).map_err(corrupt)?;
     if version.v > FORMAT {
         return Err(CatalogError::Newer { key: key.to_owned(), found: version.v, known: FORMAT });

@@ -16,6 +16,9 @@ use crate::CatalogError;
 use crate::keys::{self, SegmentsKey};
 use crate::mirror::{Image, Mirror, parts};
 
+/// How often a checkpoint is sent whose answers get lost.
+const ATTEMPTS: usize = 3;
+
 /// What is known of one VChannel at one revision.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct VChannelView {
@@ -197,59 +200,86 @@ impl Segments {
     /// Commits a checkpoint together with changes of segments; the view shows them when this returns.
     ///
     /// # Errors
-    /// [`CatalogError::Fenced`] if the log was claimed under another term: nothing happened.
+    /// [`CatalogError::Fenced`] if the log was claimed under another term, [`CatalogError::Conflict`] if
+    /// another commit of the same owner came in between: nothing happened. Otherwise what the store says.
     pub async fn commit(
         &self,
         channel: &PChannel,
         checkpoint: ChannelCheckpoint,
         changes: Vec<SegmentChange>,
     ) -> Result<(), CatalogError> {
-        let term = checkpoint.term;
+        let (key, term, record) =
+            (keys::checkpoint(channel), checkpoint.term, encode_checkpoint(&checkpoint));
+        let before = self.meta.get(&key).await?.map(|entry| entry.modified);
         // Invariant W6: state and checkpoint in one transaction. Invariant W3: under the owner's term.
-        let mut txn = Txn::new()
+        // On top of the checkpoint before: a commit whose answer was lost on the way, and which the store
+        // takes up late, cannot undo a later one.
+        let txn = Txn::new()
             .require(Condition::ValueIs(keys::term(channel), term.to_string().into()))
-            .put(keys::checkpoint(channel), encode_checkpoint(&checkpoint));
-        for change in &changes {
-            txn = match change {
-                SegmentChange::Put(entry) => {
-                    txn.put(keys::segment(&entry.vchannel, entry.id), keys::encode(entry))
-                }
-                SegmentChange::Delete(vchannel, id) => txn.delete(keys::segment(vchannel, *id)),
-                SegmentChange::VChannel(vchannel, entry) => {
-                    txn.put(keys::vchannel(vchannel), keys::encode(entry))
-                }
-                SegmentChange::DropVChannel(vchannel) => {
-                    txn.delete(keys::vchannel(vchannel)).delete_prefix(keys::segments_of(vchannel))
-                }
-            };
-        }
-        loop {
+            .require_unchanged(key.clone(), before)
+            .put(key.clone(), record.clone());
+        let txn = changes.iter().fold(txn, add_change);
+        let mut lost = None;
+        for _ in 0..ATTEMPTS {
             match self.meta.commit(txn.clone()).await {
-                Ok(CommitOutcome::Committed(revision)) => {
-                    if !changes.is_empty() {
-                        self.catch_up(revision).await?;
+                Ok(CommitOutcome::Committed(revision)) => return self.reach(&changes, revision).await,
+                Ok(CommitOutcome::Conflict(failed)) => {
+                    let stored =
+                        self.meta.get(&key).await?.filter(|entry| lost.is_some() && entry.value == record);
+                    if let Some(ours) = stored {
+                        return self.reach(&changes, ours.modified).await;
                     }
-                    return Ok(());
+                    if failed.first() == Some(&0) {
+                        return Err(CatalogError::Fenced { channel: channel.clone(), term });
+                    }
+                    return Err(CatalogError::Conflict(format!("the checkpoint of {channel} has moved")));
                 }
-                Ok(CommitOutcome::Conflict(_)) => {
-                    return Err(CatalogError::Fenced { channel: channel.clone(), term });
-                }
-                // The same puts and deletes again change nothing if they had happened (M2).
+                // Sent again: if it had happened, its condition says so (M2).
                 Err(MetaError::Unknown(reason)) => {
                     tracing::warn!(%channel, %reason, "a checkpoint is committed again");
+                    lost = Some(reason);
                 }
-                Err(error) => return Err(error.into()),
+                Err(error) if lost.is_none() => return Err(error.into()),
+                Err(error) => return Err(MetaError::Unknown(error.to_string()).into()),
             }
         }
+        Err(MetaError::Unknown(lost.unwrap_or_default()).into())
     }
 
-    /// Reads the view anew if the watch does not bring the revision at once: deletes of what was not there
-    /// change nothing that it would tell.
-    async fn catch_up(&self, revision: Revision) -> Result<(), CatalogError> {
-        if *self.mirror.revisions().borrow() < revision {
+    /// Waits until the view shows a commit. Deletes of what was not there are nothing that a watch tells
+    /// of: then the view is read anew.
+    async fn reach(&self, changes: &[SegmentChange], revision: Revision) -> Result<(), CatalogError> {
+        if changes.iter().any(|change| stays(change, changes)) {
+            self.mirror.wait_for(revision).await;
+        } else if !changes.is_empty() && *self.mirror.revisions().borrow() < revision {
             self.mirror.refresh().await?;
         }
         Ok(())
+    }
+}
+
+/// Whether a change puts an entry that no other change of the commit deletes.
+fn stays(change: &SegmentChange, all: &[SegmentChange]) -> bool {
+    let (vchannel, segment) = match change {
+        SegmentChange::Put(entry) => (&entry.vchannel, Some(entry.id)),
+        SegmentChange::VChannel(vchannel, _) => (vchannel, None),
+        SegmentChange::Delete(..) | SegmentChange::DropVChannel(_) => return false,
+    };
+    !all.iter().any(|other| match other {
+        SegmentChange::Delete(in_vchannel, id) => in_vchannel == vchannel && Some(*id) == segment,
+        SegmentChange::DropVChannel(dropped) => dropped == vchannel,
+        SegmentChange::Put(_) | SegmentChange::VChannel(..) => false,
+    })
+}
+
+fn add_change(txn: Txn, change: &SegmentChange) -> Txn {
+    match change {
+        SegmentChange::Put(entry) => txn.put(keys::segment(&entry.vchannel, entry.id), keys::encode(entry)),
+        SegmentChange::Delete(vchannel, id) => txn.delete(keys::segment(vchannel, *id)),
+        SegmentChange::VChannel(vchannel, entry) => txn.put(keys::vchannel(vchannel), keys::encode(entry)),
+        SegmentChange::DropVChannel(vchannel) => {
+            txn.delete(keys::vchannel(vchannel)).delete_prefix(keys::segments_of(vchannel))
+        }
     }
 }
 
@@ -284,8 +314,7 @@ fn decode_checkpoint(key: &str, value: &Bytes) -> Result<ChannelCheckpoint, Cata
 
 fn decode_term(key: &str, value: &[u8]) -> Result<Term, CatalogError> {
     let text = std::str::from_utf8(value).unwrap_or_default();
-    text.parse().map(Term).map_err(|_| CatalogError::Corrupt {
-        key: key.to_owned(),
-        reason: format!("{text:?} is not a term"),
-    })
+    text.parse()
+        .map(Term)
+        .map_err(|_| CatalogError::Corrupt { key: key.to_owned(), reason: format!("{text:?} is not a term") })
 }

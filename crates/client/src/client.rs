@@ -1,6 +1,5 @@
 //! Calls to the owner of a log, wherever it is.
 
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +9,7 @@ use cinclus_rpc::{
     ShardStatistics,
 };
 use cinclus_types::message::Draft;
-use cinclus_types::{Advice, Assignment, AssignmentView, PChannel, Term, VChannel};
+use cinclus_types::{Advice, Assignment, AssignmentView, BroadcastId, PChannel, Term, Tick, VChannel};
 use tokio::sync::watch;
 
 use crate::Nodes;
@@ -46,13 +45,13 @@ pub struct Client {
 }
 
 /// An error that says whether the call may be repeated here or elsewhere.
-trait Repeatable {
+trait Repeatable: std::fmt::Display {
     /// Nothing happened, and the same owner will take it soon.
     fn is_not_ready(&self) -> bool;
     /// Nothing happened, and the owner has changed.
     fn is_moved(&self) -> bool;
     /// What to answer when the log was not ready in time.
-    fn never_ready(channel: &PChannel, patience: Duration) -> Self;
+    fn never_ready(text: String) -> Self;
 }
 
 impl Repeatable for AppendError {
@@ -64,8 +63,8 @@ impl Repeatable for AppendError {
         self.advice() == Advice::Reroute
     }
 
-    fn never_ready(channel: &PChannel, patience: Duration) -> Self {
-        AppendError::NotReady(format!("{channel} did not become ready within {patience:?}"))
+    fn never_ready(text: String) -> Self {
+        AppendError::NotReady(text)
     }
 }
 
@@ -78,9 +77,17 @@ impl Repeatable for ReadError {
         self.advice() == Advice::Reroute
     }
 
-    fn never_ready(channel: &PChannel, patience: Duration) -> Self {
-        ReadError::Unavailable(format!("{channel} did not become ready within {patience:?}"))
+    fn never_ready(text: String) -> Self {
+        ReadError::Unavailable(text)
     }
+}
+
+/// Why the last try of a call failed.
+#[derive(Default)]
+struct Refused {
+    /// The term of the owner that does not own the log, or cannot be reached.
+    term: Option<Term>,
+    reason: Option<String>,
 }
 
 impl Client {
@@ -98,7 +105,8 @@ impl Client {
     /// Appends messages of one VChannel: one as it is, several as one transaction.
     ///
     /// # Errors
-    /// As [`NodeApi::append`]; `NotOwner`, `Closing` and `NotReady` only after the patience ended.
+    /// As [`NodeApi::append`], but `NotOwner` and `Closing` are waited out; `NotReady` only when the
+    /// patience has ended, with the last reason.
     pub async fn append(&self, vchannel: &VChannel, batch: Vec<Draft>) -> Result<Appended, AppendError> {
         self.append_to(&vchannel.pchannel(), batch).await
     }
@@ -153,7 +161,30 @@ impl Client {
         .await
     }
 
-    /// Calls the owner; waits for a new one while there is none.
+    /// Persists what a shard holds up to a tick.
+    ///
+    /// # Errors
+    /// As [`NodeApi::persist`].
+    pub async fn persist(&self, vchannel: &VChannel, upto: Tick) -> Result<(), ReadError> {
+        self.call(&vchannel.pchannel(), |node, _| {
+            let vchannel = vchannel.clone();
+            async move { node.persist(&vchannel, upto).await }
+        })
+        .await
+    }
+
+    /// Tells the owner of a log that every target of these broadcasts has acknowledged (C2). Said once:
+    /// a log that does not hear of it forgets them by age.
+    pub async fn forget_broadcasts(&self, channel: &PChannel, broadcasts: &[BroadcastId]) {
+        let owner = self.view.borrow().channels.get(channel).cloned();
+        let Some(owner) = owner else { return };
+        if let Some(node) = self.nodes.node(&owner.node) {
+            node.forget_broadcasts(channel, owner.term, broadcasts).await;
+        }
+    }
+
+    /// Calls the owner; waits for a new one while there is none. Only what certainly had no effect is
+    /// repeated.
     async fn call<T, E, F>(
         &self,
         channel: &PChannel,
@@ -166,49 +197,73 @@ impl Client {
         let mut view = self.view.clone();
         let deadline = self.clock.monotonic() + self.config.ready_patience;
         let mut pause = self.config.backoff_min;
-        let mut refused: Option<Term> = None;
+        let mut refused = Refused::default();
         loop {
-            let Some(owner) = self.owner(&mut view, channel, refused, deadline).await else {
-                return Err(E::never_ready(channel, self.config.ready_patience));
+            let left = deadline.saturating_sub(self.clock.monotonic());
+            let Some(owner) = self.owner(&mut view, channel, refused.term, (pause, left)).await else {
+                return Err(E::never_ready(self.gave_up(channel, &refused)));
             };
-            match self.nodes.node(&owner.node) {
-                None => refused = Some(owner.term),
+            let again = match self.nodes.node(&owner.node) {
+                None => {
+                    let reason = Some("its owner cannot be reached".to_owned());
+                    refused = Refused { term: Some(owner.term), reason };
+                    Duration::ZERO
+                }
                 Some(node) => match call(node, owner.term).await {
-                    Err(error) if error.is_moved() => refused = Some(owner.term),
-                    Err(error) if error.is_not_ready() => {}
+                    Err(error) if error.is_moved() => {
+                        refused = Refused { term: Some(owner.term), reason: Some(error.to_string()) };
+                        Duration::ZERO
+                    }
+                    Err(error) if error.is_not_ready() => {
+                        refused = Refused { term: None, reason: Some(error.to_string()) };
+                        pause
+                    }
                     answer => return answer,
                 },
+            };
+            let left = deadline.saturating_sub(self.clock.monotonic());
+            if left.is_zero() {
+                return Err(E::never_ready(self.gave_up(channel, &refused)));
             }
-            if self.clock.monotonic() >= deadline {
-                return Err(E::never_ready(channel, self.config.ready_patience));
-            }
-            // A refusal ends with a new view; the pause only bounds how often an owner that has not yet
-            // heard of its own term is asked again.
-            self.clock.sleep(pause).await;
+            self.clock.sleep(again.min(left)).await;
             pause = (pause * 2).min(self.config.backoff_max);
         }
     }
 
-    /// The owner in the newest view. While there is none, or it is the one that refused, the view is
-    /// awaited: until the deadline, or for one pause if an owner stands there already.
+    /// The owner in the newest view. While there is none it is awaited for all the time that is left; one
+    /// that refused is asked again after a pause, if no other has come by then.
     async fn owner(
         &self,
         view: &mut watch::Receiver<AssignmentView>,
         channel: &PChannel,
         refused: Option<Term>,
-        deadline: Duration,
+        (pause, left): (Duration, Duration),
     ) -> Option<Assignment> {
+        let until = self.clock.monotonic() + left;
+        let again = self.clock.monotonic() + pause.min(left);
         loop {
             let current = view.borrow_and_update().channels.get(channel).cloned();
-            let patience = match &current {
+            let wake = match &current {
                 Some(owner) if Some(owner.term) != refused => return current,
-                Some(_) => self.config.backoff_max,
-                None => deadline.saturating_sub(self.clock.monotonic()),
+                Some(_) => again,
+                None => until,
             };
-            match timeout(&*self.clock, patience, view.changed()).await {
+            let span = wake.saturating_sub(self.clock.monotonic());
+            match timeout(&*self.clock, span, view.changed()).await {
                 Ok(Ok(())) => {}
-                Ok(Err(_)) | Err(_) => return current,
+                // No view comes any more: the owner that there is may still come back.
+                Ok(Err(_)) => {
+                    self.clock.sleep_until(wake).await;
+                    return current;
+                }
+                Err(_) => return current,
             }
         }
+    }
+
+    fn gave_up(&self, channel: &PChannel, refused: &Refused) -> String {
+        let patience = self.config.ready_patience;
+        let reason = refused.reason.as_deref().unwrap_or("it is not assigned to a node");
+        format!("{channel} did not become ready within {patience:?}: {reason}")
     }
 }

@@ -21,8 +21,16 @@ pub struct CoordConfig {
     pub partitions_max: usize,
     /// The most shards of a collection.
     pub shards_max: u32,
-    /// The pause before a step of a broadcast is tried again.
-    pub retry: Duration,
+    /// The largest change, as it is persisted, in bytes.
+    pub ddl_bytes_max: usize,
+    /// How long a caller waits for its change. One that has begun by then is completed all the same.
+    pub ddl_patience: Duration,
+    /// How long the start waits for logs to open. Those that take longer are served when they are open.
+    pub open_patience: Duration,
+    /// The first pause before a step is tried again; each further one is twice as long.
+    pub retry_min: Duration,
+    /// The longest pause before a step is tried again.
+    pub retry_max: Duration,
 }
 
 impl Default for CoordConfig {
@@ -36,7 +44,11 @@ impl Default for CoordConfig {
             collections_max: 65_536,
             partitions_max: 1024,
             shards_max: 16,
-            retry: Duration::from_millis(100),
+            ddl_bytes_max: 1 << 20,
+            ddl_patience: Duration::from_secs(60),
+            open_patience: Duration::from_secs(10),
+            retry_min: Duration::from_millis(20),
+            retry_max: Duration::from_secs(5),
         }
     }
 }

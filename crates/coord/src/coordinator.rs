@@ -1,22 +1,24 @@
 //! The coordinator itself.
 
 use std::sync::Arc;
+use std::task::Poll;
 
 use async_trait::async_trait;
-use cinclus_catalog::{Collections, CollectionsView};
+use cinclus_catalog::Collections;
 use cinclus_client::{Client, Nodes};
-use cinclus_env::Env;
+use cinclus_env::{Env, timeout};
 use cinclus_meta::DynMetaStore;
 use cinclus_rpc::{AppendError, CoordApi, CoordError, Ddl, DdlDone, DdlError};
-use cinclus_types::message::{Draft, ResourceDomain, ResourceKey};
-use cinclus_types::{Advice, AssignmentView, BroadcastId, NodeInfo, PChannel, TickRange, VChannel, ViewVersion};
+use cinclus_types::message::{Draft, ResourceKey};
+use cinclus_types::{Advice, AssignmentView, BroadcastId, NodeInfo, TickRange, VChannel, ViewVersion};
 use futures::future::try_join_all;
-use tokio::sync::watch;
+use tokio::sync::{OnceCell, watch};
 
+use crate::backoff::Backoff;
 use crate::broadcast::{Broadcaster, Task};
 use crate::channels::ChannelTable;
-use crate::ddl::{Plan, Planner};
-use crate::locks::{HeldLocks, Resource, ResourceLocks, Want};
+use crate::ddl::{PlannedMessage, Planner, wants};
+use crate::locks::{HeldLocks, ResourceLocks, Want};
 use crate::tso::Tso;
 use crate::{CoordConfig, StartError};
 
@@ -38,14 +40,8 @@ pub struct Coordinator {
     tso: Tso,
     view: watch::Sender<AssignmentView>,
     locks: ResourceLocks,
-    serving: tokio::sync::OnceCell<Serving>,
-}
-
-/// What is known once the logs are assigned.
-struct Serving {
-    broadcaster: Broadcaster,
-    control: VChannel,
-    channels: Vec<PChannel>,
+    /// What is known once the logs are assigned.
+    broadcaster: OnceCell<Broadcaster>,
 }
 
 impl Coordinator {
@@ -59,11 +55,12 @@ impl Coordinator {
         let version = tso.grant(1).await.map_err(|_| StartError::Concurrent)?;
         let version = ViewVersion { global: version.first.0 as i64, local: 0 };
         let view = watch::Sender::new(AssignmentView { version, ..AssignmentView::default() });
-        let (locks, serving) = (ResourceLocks::default(), tokio::sync::OnceCell::new());
-        Ok(Arc::new(Coordinator { parts, config, tso, view, locks, serving }))
+        let locks = ResourceLocks::default();
+        Ok(Arc::new(Coordinator { parts, config, tso, view, locks, broadcaster: OnceCell::new() }))
     }
 
-    /// Gives all logs to `node`, opens them, and takes up the changes that a crash left behind.
+    /// Gives all logs to `node`, opens them, and takes up the changes that a crash left behind. Those go on
+    /// in the background, under their locks: a log that does not open holds up nothing else.
     ///
     /// # Errors
     /// If the metadata cannot be read or written.
@@ -73,51 +70,57 @@ impl Coordinator {
         nodes: Arc<dyn Nodes>,
         client: Client,
     ) -> Result<(), StartError> {
-        let (meta, clock) = (self.parts.meta.clone(), self.parts.env.clock.clone());
-        let mut table = ChannelTable::open(meta.clone(), clock.clone(), &self.config, self.view.clone()).await?;
-        table.assign_all(&node, &*nodes).await?;
-        let broadcaster = Broadcaster {
-            meta,
-            collections: self.parts.collections.clone(),
-            client,
-            clock,
-            retry: self.config.retry,
-        };
-        // One after the other, in the order in which they began, before anything new.
+        let CoordinatorParts { meta, collections, env } = self.parts.clone();
+        let backoff = Backoff::new(env.clock.clone(), &self.config);
+        let table =
+            ChannelTable::open(meta.clone(), backoff.clone(), &self.config, self.view.clone()).await?;
+        table.assign_all(&node).await?;
+        table.open_all(&nodes, &env.tasks, &self.config).await;
+        let broadcaster = Broadcaster { meta, collections, client, table, backoff, tasks: env.tasks };
+        // Their locks first, in the order in which they began: nothing new comes before them.
         for task in broadcaster.left_behind().await? {
-            tracing::info!(broadcast = %task.id, "a change that was under way is carried through");
-            broadcaster.carry_through(task).await;
+            let wants = task.resource_keys.iter().map(Want::of_key).collect();
+            let locks = self.locks.clone();
+            let mut acquiring = Box::pin(async move { locks.acquire(wants).await });
+            let at_once = futures::poll!(&mut acquiring);
+            broadcaster.resume(task, async move {
+                match at_once {
+                    Poll::Ready(held) => held,
+                    Poll::Pending => acquiring.await,
+                }
+            });
         }
-        let (control, channels) = (table.control().clone(), table.channels());
-        let _ = self.serving.set(Serving { broadcaster, control, channels });
+        let _ = self.broadcaster.set(broadcaster);
         Ok(())
     }
 
-    async fn carry_out(&self, ddl: Ddl) -> Result<DdlDone, DdlError> {
-        let serving = self.serving.get().ok_or_else(|| DdlError::Unavailable("starting".to_owned()))?;
-        let (locks, keys) = self.lock(&ddl).await;
-        let ids = self.grant(Planner::ids_needed(&ddl) + 1).await?;
+    /// Carries a change out. Dropped at any point it leaves no lock and no half change behind.
+    async fn carry_out(&self, ddl: &Ddl) -> Result<DdlDone, DdlError> {
+        let unavailable = |text: &str| DdlError::Unavailable(text.to_owned());
+        let broadcaster = self.broadcaster.get().ok_or_else(|| unavailable("starting"))?;
+        let (locks, keys) = self.lock(ddl).await;
+        let ids = self.grant(Planner::ids_needed(ddl) + 1).await?;
         let plan = {
             let view = self.parts.collections.view();
-            let control = serving.control.clone();
-            Planner::new(&view, &self.config, control, &serving.channels, ids).plan(&ddl)?
+            let (control, channels) = (broadcaster.table.control().clone(), broadcaster.table.usable());
+            Planner::new(&view, &self.config, control, &channels, ids).plan(ddl)?
         };
-        if plan.messages.is_empty() {
+        let Some(message) = plan.message else {
             return Ok(DdlDone { tick: ids.last(), ..DdlDone::default() });
-        }
+        };
         if matches!(ddl, Ddl::Flush { .. }) {
-            return flush(&serving.broadcaster.client, plan).await;
+            return flush(&broadcaster.client, message).await;
         }
-        let task = Task::new(BroadcastId(ids.last().0 as i64), plan, keys);
+        refuse_corrupt(&broadcaster.table, &message.vchannels)?;
+        let id = BroadcastId(ids.last().0 as i64);
+        let task = Task { id, message, resource_keys: keys, edit: plan.edit };
+        let (bytes, max) = (task.encode().len(), self.config.ddl_bytes_max);
+        if bytes > max {
+            return Err(DdlError::Invalid(format!("the change takes {bytes} bytes, the limit is {max}")));
+        }
         // In a task of its own: a caller that goes away in the middle leaves no half change behind.
-        let broadcaster = serving.broadcaster.clone();
-        let carried = self.parts.env.tasks.spawn("broadcast", async move {
-            let _locks = locks;
-            broadcaster.begin(&task).await?;
-            Ok(broadcaster.carry_through(task).await)
-        });
-        let ended = || DdlError::Unavailable("shutting down".to_owned());
-        let tick = carried.join().await.ok_or_else(ended)??;
+        let carried = broadcaster.start(task, locks).join().await.flatten();
+        let tick = carried.ok_or_else(|| unavailable("shutting down"))??;
         Ok(DdlDone { tick, ..DdlDone::default() })
     }
 
@@ -126,10 +129,9 @@ impl Coordinator {
     async fn lock(&self, ddl: &Ddl) -> (HeldLocks, Vec<ResourceKey>) {
         loop {
             let wanted = wants(ddl, &self.parts.collections.view());
-            let keys = wanted.iter().map(resource_key).collect();
             let held = self.locks.acquire(wanted.clone()).await;
             if wants(ddl, &self.parts.collections.view()) == wanted {
-                return (held, keys);
+                return (held, wanted.iter().map(Want::to_key).collect());
             }
         }
     }
@@ -146,7 +148,13 @@ impl CoordApi for Coordinator {
     }
 
     async fn ddl(&self, ddl: Ddl) -> Result<DdlDone, DdlError> {
-        self.carry_out(ddl).await
+        let patience = self.config.ddl_patience;
+        let carried_out = timeout(&*self.parts.env.clock, patience, self.carry_out(&ddl)).await;
+        carried_out.unwrap_or_else(|_| {
+            let text =
+                format!("the change did not end within {patience:?}; if it has begun it will be completed");
+            Err(DdlError::Unavailable(text))
+        })
     }
 
     fn assignments(&self) -> watch::Receiver<AssignmentView> {
@@ -154,11 +162,22 @@ impl CoordApi for Coordinator {
     }
 }
 
+/// A change that could not be completed is not begun.
+fn refuse_corrupt(table: &ChannelTable, vchannels: &[VChannel]) -> Result<(), DdlError> {
+    for channel in vchannels.iter().map(VChannel::pchannel) {
+        if let Some(reason) = table.corruption(&channel) {
+            return Err(DdlError::Unavailable(format!("the log {channel} is corrupt: {reason}")));
+        }
+    }
+    Ok(())
+}
+
 /// A flush changes nothing in the catalog, and doing it twice does no harm: it needs no task.
-async fn flush(client: &Client, plan: Plan) -> Result<DdlDone, DdlError> {
-    let appends = plan.messages.into_iter().map(|message| async move {
-        let draft = Draft::new(message.vchannel.clone(), message.header, message.payload);
-        client.append(&message.vchannel, vec![draft]).await.map_err(flush_failed)
+async fn flush(client: &Client, message: PlannedMessage) -> Result<DdlDone, DdlError> {
+    let PlannedMessage { vchannels, header, payload } = message;
+    let appends = vchannels.iter().map(|vchannel| {
+        let draft = Draft::new(vchannel.clone(), header.clone(), payload.clone());
+        async move { client.append(vchannel, vec![draft]).await.map_err(|error| flush_failed(&error)) }
     });
     let mut done = DdlDone::default();
     for appended in try_join_all(appends).await? {
@@ -168,60 +187,10 @@ async fn flush(client: &Client, plan: Plan) -> Result<DdlDone, DdlError> {
     Ok(done)
 }
 
-fn flush_failed(error: AppendError) -> DdlError {
+fn flush_failed(error: &AppendError) -> DdlError {
     if error.advice() == Advice::Reject {
         DdlError::Invalid(error.to_string())
     } else {
         DdlError::Unavailable(error.to_string())
     }
-}
-
-/// The locks that a change needs: its database shared and its name exclusive; changes of databases, and
-/// renames, which concern two names, take the database alone. An alias stands for its collection.
-fn wants(ddl: &Ddl, view: &CollectionsView) -> Vec<Want> {
-    let name = |database: &str, name: &str| {
-        let real = view.database(database).and_then(|entry| view.resolve(entry.id, name));
-        let name = real.map_or(name, |entry| &entry.name);
-        let database = if database.is_empty() { "default" } else { database };
-        vec![
-            Want { resource: Resource::Database(database.to_owned()), exclusive: false },
-            Want { resource: Resource::Name(database.to_owned(), name.to_owned()), exclusive: true },
-        ]
-    };
-    let whole = |database: &str| {
-        let database = if database.is_empty() { "default" } else { database };
-        Want { resource: Resource::Database(database.to_owned()), exclusive: true }
-    };
-    match ddl {
-        Ddl::CreateCollection { database, .. }
-        | Ddl::DropCollection { database, .. }
-        | Ddl::PutAlias { database, .. }
-        | Ddl::DropAlias { database, .. } => vec![whole(database)],
-        Ddl::RenameCollection { database, new_database, .. } => {
-            let target = if new_database.is_empty() { database } else { new_database };
-            vec![whole(database), whole(target)]
-        }
-        Ddl::CreateDatabase { name, .. } | Ddl::DropDatabase { name } | Ddl::AlterDatabase { name, .. } => {
-            vec![Want { resource: Resource::Cluster, exclusive: true }, whole(name)]
-        }
-        Ddl::AlterCollection { database, name: collection, .. }
-        | Ddl::AlterField { database, name: collection, .. }
-        | Ddl::CreatePartition { database, collection, .. }
-        | Ddl::DropPartition { database, collection, .. }
-        | Ddl::CreateIndex { database, collection, .. }
-        | Ddl::AlterIndex { database, collection, .. }
-        | Ddl::DropIndex { database, collection, .. }
-        | Ddl::Load { database, collection, .. }
-        | Ddl::Release { database, collection, .. }
-        | Ddl::Flush { database, collection } => name(database, collection),
-    }
-}
-
-fn resource_key(want: &Want) -> ResourceKey {
-    let (domain, key) = match &want.resource {
-        Resource::Cluster => (ResourceDomain::Cluster, String::new()),
-        Resource::Database(name) => (ResourceDomain::Database, name.clone()),
-        Resource::Name(database, name) => (ResourceDomain::Collection, format!("{database}:{name}")),
-    };
-    ResourceKey { domain, key, shared: !want.exclusive }
 }

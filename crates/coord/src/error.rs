@@ -2,6 +2,7 @@
 
 use cinclus_catalog::CatalogError;
 use cinclus_meta::MetaError;
+use cinclus_types::Advice;
 
 /// Why the coordinator does not start.
 #[derive(Debug, thiserror::Error)]
@@ -23,4 +24,17 @@ pub enum StartError {
     /// Somebody else wrote the same records at the same time.
     #[error("another coordinator is at work on the same metadata")]
     Concurrent,
+}
+
+impl StartError {
+    /// What the caller should do.
+    #[must_use]
+    pub fn advice(&self) -> Advice {
+        match self {
+            StartError::Meta(error) => error.advice(),
+            StartError::Catalog(error) => error.advice(),
+            StartError::Corrupt { .. } => Advice::Reject,
+            StartError::Concurrent => Advice::Retry,
+        }
+    }
 }

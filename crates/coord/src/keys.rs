@@ -5,7 +5,7 @@
 //! | `coord/tso` | the bound below which ticks may have been given (decimal text) |
 //! | `coord/control-channel` | the PChannel that holds the control channel (text, written once) |
 //! | `coord/pchannel/<name>` | [`ChannelRecord`](crate::channels::ChannelRecord) |
-//! | `coord/broadcast/<id>` | [`Task`](crate::broadcast::Task) |
+//! | `coord/broadcast/<id>` | [`Task`](crate::broadcast::Task): a line of JSON, then the message's body |
 
 use cinclus_types::{BroadcastId, PChannel};
 

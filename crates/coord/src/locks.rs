@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use cinclus_types::message::{ResourceDomain, ResourceKey};
 use parking_lot::Mutex;
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 
@@ -24,6 +25,34 @@ pub struct Want {
     pub resource: Resource,
     /// Alone, or beside other sharers.
     pub exclusive: bool,
+}
+
+impl Want {
+    /// As it is written into messages and tasks.
+    #[must_use]
+    pub fn to_key(&self) -> ResourceKey {
+        let (domain, key) = match &self.resource {
+            Resource::Cluster => (ResourceDomain::Cluster, String::new()),
+            Resource::Database(name) => (ResourceDomain::Database, name.clone()),
+            Resource::Name(database, name) => (ResourceDomain::Collection, format!("{database}:{name}")),
+        };
+        ResourceKey { domain, key, shared: !self.exclusive }
+    }
+
+    /// As it was written. What this release does not know is taken as the cluster.
+    #[must_use]
+    pub fn of_key(key: &ResourceKey) -> Want {
+        let resource = match (key.domain, key.key.split_once(':')) {
+            (ResourceDomain::Database, _) => Resource::Database(key.key.clone()),
+            (ResourceDomain::Collection, Some((database, name))) => {
+                Resource::Name(database.to_owned(), name.to_owned())
+            }
+            (ResourceDomain::Cluster | ResourceDomain::Privilege | ResourceDomain::Collection, _) => {
+                Resource::Cluster
+            }
+        };
+        Want { resource, exclusive: !key.shared }
+    }
 }
 
 enum Held {
@@ -86,6 +115,27 @@ mod tests {
         assert!(futures::poll!(&mut owner).is_pending());
         drop((first, _second));
         owner.await;
+    }
+
+    #[test]
+    fn a_lock_is_read_back_from_its_key() {
+        let database = Want { resource: Resource::Database("d".to_owned()), exclusive: false };
+        let cluster = Want { resource: Resource::Cluster, exclusive: true };
+        for want in [want("a", true), database, cluster] {
+            assert_eq!(Want::of_key(&want.to_key()), want);
+        }
+    }
+
+    #[tokio::test]
+    async fn names_that_nobody_holds_are_forgotten() {
+        let locks = ResourceLocks::default();
+        let held = locks.acquire(vec![want("kept", true)]).await;
+        for index in 0..5_000 {
+            locks.acquire(vec![want(&index.to_string(), true)]).await;
+        }
+        assert!(locks.locks.lock().len() <= 1024);
+        assert!(futures::poll!(Box::pin(locks.acquire(vec![want("kept", true)]))).is_pending());
+        drop(held);
     }
 
     #[tokio::test]

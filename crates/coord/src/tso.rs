@@ -8,13 +8,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cinclus_env::{DynClock, TaskGroup};
-use cinclus_meta::{CommitOutcome, Condition, DynMetaStore, Txn};
+use cinclus_meta::DynMetaStore;
 use cinclus_rpc::CoordError;
-use cinclus_types::{Tick, TickRange};
+use cinclus_types::{Advice, Tick, TickRange};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
-use crate::{CoordConfig, StartError, keys};
+use crate::backoff::Backoff;
+use crate::believed_clock::BelievedClock;
+use crate::stored_bound::StoredBound;
+use crate::{CoordConfig, StartError};
 
 /// Gives ticks.
 #[derive(Clone)]
@@ -23,13 +26,25 @@ pub struct Tso {
 }
 
 struct Inner {
-    clock: DynClock,
     wall: BelievedClock,
     window: Duration,
-    next: Mutex<Tick>,
-    /// Every tick below may be given.
-    bound: watch::Sender<Tick>,
+    state: Mutex<State>,
+    bound: watch::Sender<Bound>,
     raise: Notify,
+}
+
+struct State {
+    next: Tick,
+    /// The end of the furthest range that somebody asked for and that did not fit below the bound.
+    demand: Tick,
+}
+
+#[derive(Clone)]
+struct Bound {
+    /// Every tick below may be given.
+    below: Tick,
+    /// Why it is not raised any more.
+    stopped: Option<Arc<str>>,
 }
 
 impl Tso {
@@ -43,182 +58,124 @@ impl Tso {
         tasks: &TaskGroup,
         config: &CoordConfig,
     ) -> Result<Tso, StartError> {
-        let stored = match meta.get(keys::TSO).await? {
-            None => Tick::ZERO,
-            Some(entry) => std::str::from_utf8(&entry.value)
-                .ok()
-                .and_then(|text| text.parse().ok())
-                .map(Tick)
-                .ok_or_else(|| corrupt("is not a number"))?,
-        };
         let wall = BelievedClock::new(clock.clone(), config.tso_jump_max);
-        let next = stored.max(wall.now());
-        let bound = next.plus(config.tso_window);
-        write_bound(&meta, stored, bound).await?;
+        let mut backoff = Backoff::new(clock, config);
+        let mut stored = StoredBound::read(meta).await?;
+        let next = stored.get().max(wall.now());
+        let below = next.plus(config.tso_window);
+        while let Err(error) = stored.raise(below).await {
+            // Only a lost answer is worth another look: it may have been written.
+            if error.advice() != Advice::Unknown {
+                return Err(error);
+            }
+            backoff.pause().await;
+        }
+        backoff.reset();
         let inner = Arc::new(Inner {
-            clock,
             wall,
             window: config.tso_window,
-            next: Mutex::new(next),
-            bound: watch::Sender::new(bound),
+            state: Mutex::new(State { next, demand: next }),
+            bound: watch::Sender::new(Bound { below, stopped: None }),
             raise: Notify::new(),
         });
-        let raiser = inner.clone();
-        tasks.spawn_until_cancelled("tso-bound", async move { raiser.keep_ahead(&meta).await });
+        let raiser = Raiser { inner: inner.clone(), stored, backoff };
+        tasks.spawn_until_cancelled("tso-bound", raiser.run());
         Ok(Tso { inner })
     }
 
-    /// Takes `count` ticks.
+    /// Takes `count` ticks, at least 1.
     ///
     /// # Errors
-    /// If the bound is used up and cannot be raised.
+    /// If the bound is used up and is not raised any more.
     pub async fn grant(&self, count: u32) -> Result<TickRange, CoordError> {
         let mut bound = self.inner.bound.subscribe();
         loop {
-            if let Some(range) = self.inner.take(count.max(1), *bound.borrow_and_update()) {
+            let Bound { below, stopped } = bound.borrow_and_update().clone();
+            if let Some(range) = self.inner.take(count.max(1), below) {
                 return Ok(range);
             }
-            if bound.changed().await.is_err() {
-                return Err(CoordError::Unavailable("the oracle has stopped".to_owned()));
+            if let Some(reason) = stopped {
+                return Err(CoordError::Unavailable(format!("no timestamps are given: {reason}")));
             }
+            // The sender lives as long as the oracle; one that stops says so.
+            let _ = bound.changed().await;
         }
     }
 }
 
 impl Inner {
-    fn take(&self, count: u32, bound: Tick) -> Option<TickRange> {
-        let mut next = self.next.lock();
-        let wanted = (*next).max(self.wall.now());
-        if wanted.plus(self.window / 2) > bound {
+    fn take(&self, count: u32, below: Tick) -> Option<TickRange> {
+        let mut state = self.state.lock();
+        let wanted = state.next.max(self.wall.now());
+        let end = |first: Tick| Tick(first.0.saturating_add(u64::from(count)));
+        // Behind the clock but below the bound is better than a wait.
+        let first = [wanted, state.next].into_iter().find(|first| end(*first) <= below);
+        match first {
+            Some(first) => state.next = end(first),
+            None => state.demand = state.demand.max(end(state.next)),
+        }
+        if first.is_none() || wanted.plus(self.window / 2) > below {
             self.raise.notify_one();
         }
-        let fits = |first: Tick| first.0 + u64::from(count) <= bound.0;
-        // Behind the clock but below the bound is better than a wait.
-        let first = [wanted, *next].into_iter().find(|first| fits(*first))?;
-        *next = Tick(first.0 + u64::from(count));
-        Some(TickRange { first, count })
+        first.map(|first| TickRange { first, count })
     }
 
-    async fn keep_ahead(&self, meta: &DynMetaStore) {
+    /// Where the bound should lie.
+    fn target(&self) -> Tick {
+        let state = self.state.lock();
+        state.next.max(state.demand).max(self.wall.now()).plus(self.window)
+    }
+}
+
+/// Keeps the bound ahead of the ticks that are taken.
+struct Raiser {
+    inner: Arc<Inner>,
+    stored: StoredBound,
+    backoff: Backoff,
+}
+
+impl Raiser {
+    async fn run(mut self) {
         loop {
-            self.raise.notified().await;
-            let current = *self.bound.borrow();
-            let next = *self.next.lock();
-            let target = next.max(self.wall.now()).plus(self.window);
-            if target <= current {
+            self.inner.raise.notified().await;
+            let target = self.inner.target();
+            if target <= self.stored.get() {
                 continue;
             }
-            match write_bound(meta, current, target).await {
-                Ok(()) => drop(self.bound.send_replace(target)),
+            match self.stored.raise(target).await {
+                Ok(below) => {
+                    self.backoff.reset();
+                    self.inner.bound.send_modify(|bound| bound.below = below);
+                }
+                Err(error @ StartError::Concurrent) => {
+                    // Ticks below the bound are still this oracle's own: the other one began above it.
+                    tracing::error!(%error, "the timestamp oracle stops");
+                    self.stop(&error.to_string());
+                    return;
+                }
                 Err(error) => {
                     tracing::error!(%error, "the bound of the timestamp oracle was not raised");
-                    self.clock.sleep(Duration::from_millis(100)).await;
-                    self.raise.notify_one();
+                    self.backoff.pause().await;
+                    self.inner.raise.notify_one();
                 }
             }
         }
     }
-}
 
-/// The wall clock, as long as it does not run ahead of a stopwatch started with it by more than a limit;
-/// then the stopwatch. A clock set far ahead by mistake would otherwise poison the ticks for ever.
-struct BelievedClock {
-    clock: DynClock,
-    started_unix_ms: u64,
-    started: Duration,
-    jump_max: Duration,
-}
-
-impl BelievedClock {
-    fn new(clock: DynClock, jump_max: Duration) -> BelievedClock {
-        BelievedClock { started_unix_ms: clock.unix_ms(), started: clock.monotonic(), clock, jump_max }
-    }
-
-    fn now(&self) -> Tick {
-        let elapsed = self.clock.monotonic().saturating_sub(self.started);
-        let expected = self.started_unix_ms + elapsed.as_millis() as u64;
-        let wall = self.clock.unix_ms();
-        let ahead = Duration::from_millis(wall.saturating_sub(expected));
-        Tick::from_unix_ms(if ahead > self.jump_max { expected } else { wall })
+    fn stop(&self, reason: &str) {
+        self.inner.bound.send_if_modified(|bound| {
+            let first = bound.stopped.is_none();
+            if first {
+                bound.stopped = Some(reason.into());
+            }
+            first
+        });
     }
 }
 
-async fn write_bound(meta: &DynMetaStore, from: Tick, to: Tick) -> Result<(), StartError> {
-    let condition = if from == Tick::ZERO {
-        Condition::Absent(keys::TSO.to_owned())
-    } else {
-        Condition::ValueIs(keys::TSO.to_owned(), from.to_string().into())
-    };
-    let txn = Txn::new().require(condition).put(keys::TSO, to.to_string());
-    match meta.commit(txn).await? {
-        CommitOutcome::Committed(_) => Ok(()),
-        // A commit of ours whose answer was lost reads as a conflict: the stored bound is then ours.
-        CommitOutcome::Conflict(_) => match meta.get(keys::TSO).await? {
-            Some(entry) if entry.value == to.to_string().as_bytes() => Ok(()),
-            Some(_) | None => Err(StartError::Concurrent),
-        },
-    }
-}
-
-fn corrupt(reason: &str) -> StartError {
-    StartError::Corrupt { key: keys::TSO.to_owned(), reason: reason.to_owned() }
-}
-
-#[cfg(test)]
-mod tests {
-    use cinclus_env::{Env, ManualClock};
-    use cinclus_meta::MemoryMetaStore;
-
-    use super::*;
-
-    async fn start(meta: &DynMetaStore, clock: &ManualClock, env: &Env) -> Tso {
-        let config = CoordConfig { tso_jump_max: Duration::from_secs(3600), ..CoordConfig::default() };
-        Tso::start(meta.clone(), Arc::new(clock.clone()), &env.tasks, &config).await.unwrap()
-    }
-
-    #[tokio::test]
-    async fn ticks_grow_over_restarts_even_if_the_clock_went_back() {
-        let (env, clock) = (Env::test(1), ManualClock::starting_at(50_000));
-        let meta: DynMetaStore = Arc::new(MemoryMetaStore::new(
-            &cinclus_meta::Config::default(),
-            Arc::new(clock.clone()),
-            &env.tasks,
-        ));
-        let first = start(&meta, &clock, &env).await.grant(5).await.unwrap();
-        clock.set_unix_ms(10);
-        let tso = start(&meta, &clock, &env).await;
-        let second = tso.grant(1).await.unwrap();
-        assert!(second.first > first.last());
-        assert_eq!(tso.grant(1).await.unwrap().first, second.last().next());
-    }
-
-    #[tokio::test]
-    async fn a_clock_that_jumps_far_ahead_is_not_followed() {
-        let (env, clock) = (Env::test(1), ManualClock::starting_at(50_000));
-        let meta: DynMetaStore = Arc::new(MemoryMetaStore::new(
-            &cinclus_meta::Config::default(),
-            Arc::new(clock.clone()),
-            &env.tasks,
-        ));
-        let tso = start(&meta, &clock, &env).await;
-        clock.set_unix_ms(50_000 + 7_200_000);
-        assert!(tso.grant(1).await.unwrap().first < Tick::from_unix_ms(60_000));
-        clock.set_unix_ms(51_000);
-        assert!(tso.grant(1).await.unwrap().first >= Tick::from_unix_ms(51_000));
-    }
-
-    #[tokio::test]
-    async fn the_bound_follows_in_the_background() {
-        let (env, clock) = (Env::test(1), ManualClock::starting_at(50_000));
-        let meta: DynMetaStore = Arc::new(MemoryMetaStore::new(
-            &cinclus_meta::Config::default(),
-            Arc::new(clock.clone()),
-            &env.tasks,
-        ));
-        let tso = start(&meta, &clock, &env).await;
-        let window = u32::try_from(3_000_u64 << Tick::LOGICAL_BITS).unwrap();
-        let first = tso.grant(window).await.unwrap();
-        let second = tso.grant(window).await.unwrap();
-        assert!(second.first > first.last());
+impl Drop for Raiser {
+    /// Whoever waits for ticks is told when nobody raises the bound any more.
+    fn drop(&mut self) {
+        self.stop("the coordinator is shutting down");
     }
 }

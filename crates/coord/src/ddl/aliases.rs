@@ -19,10 +19,11 @@ impl Planner<'_> {
         if self.view.by_name(database.id, alias).is_some() {
             return Err(DdlError::AliasConflict { database: database.name.clone(), alias: alias.to_owned() });
         }
-        let target = self.view.by_name(database.id, collection).ok_or_else(|| DdlError::CollectionNotFound {
-            database: database.name.clone(),
-            collection: collection.to_owned(),
-        })?;
+        let target =
+            self.view.by_name(database.id, collection).ok_or_else(|| DdlError::CollectionNotFound {
+                database: database.name.clone(),
+                collection: collection.to_owned(),
+            })?;
         match self.view.alias(database.id, alias) {
             Some(existing) if existing.collection == target.id => return Ok(Plan::default()),
             Some(existing) if !alter => {
@@ -48,7 +49,7 @@ impl Planner<'_> {
         };
         let entry = AliasEntry { name: alias.to_owned(), database: database.id, collection: target.id };
         let edit = CatalogEdit { put_aliases: vec![entry], ..CatalogEdit::default() };
-        Ok(Plan { messages: self.to_control(header, Bytes::new()), edit })
+        Ok(self.in_control(header, Bytes::new(), edit))
     }
 
     pub(super) fn drop_alias(&mut self, database: &str, alias: &str) -> Result<Plan, DdlError> {
@@ -63,6 +64,6 @@ impl Planner<'_> {
         };
         let edit =
             CatalogEdit { delete_aliases: vec![(database.id, alias.to_owned())], ..CatalogEdit::default() };
-        Ok(Plan { messages: self.to_control(header, Bytes::new()), edit })
+        Ok(self.in_control(header, Bytes::new(), edit))
     }
 }

@@ -22,7 +22,8 @@ fn same(entry: &CollectionEntry, schema: &CollectionSchema, shards: u32) -> bool
 
 impl Planner<'_> {
     pub(super) fn create_collection(&mut self, ddl: &Ddl) -> Result<Plan, DdlError> {
-        let Ddl::CreateCollection { database, name, schema, shards, partitions, consistency, properties } = ddl
+        let Ddl::CreateCollection { database, name, schema, shards, partitions, consistency, properties } =
+            ddl
         else {
             return Err(DdlError::Invalid("not a creation of a collection".to_owned()));
         };
@@ -43,8 +44,11 @@ impl Planner<'_> {
         }
         if self.view.all_collections().count() >= self.config.collections_max {
             let max = self.config.collections_max;
-            return Err(DdlError::LimitExceeded(format!("exceeded the limit number of collections[limit={max}]")));
+            return Err(DdlError::LimitExceeded(format!(
+                "exceeded the limit number of collections[limit={max}]"
+            )));
         }
+        self.partitions_fit(name, partitions.len())?;
         let id = CollectionId(self.next_id());
         let partitions: Vec<PartitionEntry> = partitions
             .iter()
@@ -85,8 +89,8 @@ impl Planner<'_> {
             properties: properties.clone(),
             consistency: *consistency,
         };
-        let messages = self.to_all(&entry.vchannels, &header, &body.encode());
-        Ok(Plan { messages, edit: CatalogEdit::collection(entry) })
+        let shards = entry.vchannels.clone();
+        Ok(self.in_all(&shards, header, body.encode(), CatalogEdit::collection(entry)))
     }
 
     /// VChannels in the logs that hold the fewest.
@@ -126,7 +130,7 @@ impl Planner<'_> {
             delete_aliases: aliases.iter().map(|alias| (database.id, (*alias).to_owned())).collect(),
             ..CatalogEdit::default()
         };
-        Ok(Plan { messages: self.to_all(&entry.vchannels, &header, &body.encode()), edit })
+        Ok(self.in_all(&entry.vchannels, header, body.encode(), edit))
     }
 
     pub(super) fn rename_collection(
@@ -142,7 +146,10 @@ impl Planner<'_> {
         }
         let (_, entry) = self.collection(database, name)?;
         if from.id == to.id && name == new_name {
-            let text = format!("collection name or database name should be different, database: {database}, collection: {name}");
+            let text = format!(
+                "collection name or database name should be different, database: {}, collection: {name}",
+                from.name
+            );
             return Err(DdlError::Invalid(text));
         }
         if self.view.resolve(to.id, new_name).is_some() {
@@ -209,21 +216,16 @@ impl Planner<'_> {
             update_mask: body.update_mask(),
             segments: Vec::new(),
         };
-        let messages = self.to_all(&changed.vchannels, &header, &body.encode());
-        Plan { messages, edit: CatalogEdit::collection(changed) }
+        let shards = changed.vchannels.clone();
+        self.in_all(&shards, header, body.encode(), CatalogEdit::collection(changed))
     }
 
     pub(super) fn flush(&mut self, database: &str, collection: &str) -> Result<Plan, DdlError> {
         let (_, entry) = self.collection(database, collection)?;
-        let message = |vchannel: &VChannel| PlannedMessage {
-            vchannel: vchannel.clone(),
-            header: Header::ManualFlush {
-                collection: entry.id,
-                flush_tick: Tick::ZERO,
-                segments: Vec::new(),
-            },
-            payload: bytes::Bytes::new(),
-        };
-        Ok(Plan { messages: entry.vchannels.iter().map(message).collect(), edit: CatalogEdit::default() })
+        let header =
+            Header::ManualFlush { collection: entry.id, flush_tick: Tick::ZERO, segments: Vec::new() };
+        let vchannels = entry.vchannels.clone();
+        let message = PlannedMessage { vchannels, header, payload: bytes::Bytes::new() };
+        Ok(Plan { message: Some(message), edit: CatalogEdit::default() })
     }
 }

@@ -25,7 +25,10 @@ impl Planner<'_> {
         }
         let count = self.view.databases().count();
         if count >= self.config.databases_max {
-            let text = format!("database number ({count}) exceeds max configuration ({})", self.config.databases_max);
+            let text = format!(
+                "database number ({count}) exceeds max configuration ({})",
+                self.config.databases_max
+            );
             return Err(DdlError::LimitExceeded(text));
         }
         let id = DatabaseId(self.next_id());
@@ -34,7 +37,7 @@ impl Planner<'_> {
         let body = DatabaseBody { properties: properties.clone() }.encode();
         let entry = DatabaseEntry { id, name, properties, created: Tick::ZERO };
         let edit = CatalogEdit { put_databases: vec![entry], ..CatalogEdit::default() };
-        Ok(Plan { messages: self.to_control(header, body), edit })
+        Ok(self.in_control(header, body, edit))
     }
 
     pub(super) fn drop_database(&mut self, name: &str) -> Result<Plan, DdlError> {
@@ -47,7 +50,7 @@ impl Planner<'_> {
         }
         let header = Header::DropDatabase { name: name.to_owned(), database: entry.id };
         let edit = CatalogEdit { delete_databases: vec![entry.id], ..CatalogEdit::default() };
-        Ok(Plan { messages: self.to_control(header, bytes::Bytes::new()), edit })
+        Ok(self.in_control(header, bytes::Bytes::new(), edit))
     }
 
     pub(super) fn alter_database(
@@ -61,6 +64,6 @@ impl Planner<'_> {
         let header = Header::AlterDatabase { name: changed.name.clone(), database: changed.id };
         let body = DatabaseBody { properties: changed.properties.clone() }.encode();
         let edit = CatalogEdit { put_databases: vec![changed], ..CatalogEdit::default() };
-        Ok(Plan { messages: self.to_control(header, body), edit })
+        Ok(self.in_control(header, body, edit))
     }
 }

@@ -1,6 +1,7 @@
 //! What a change does to the catalog once it is in the logs.
 
-use cinclus_catalog::{AliasEntry, CollectionEntry, DatabaseEntry};
+use cinclus_catalog::{AliasEntry, CatalogChange, CollectionEntry, DatabaseEntry};
+use cinclus_meta::Write;
 use cinclus_types::{CollectionId, DatabaseId, Tick};
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +27,20 @@ impl CatalogEdit {
     #[must_use]
     pub fn collection(entry: CollectionEntry) -> CatalogEdit {
         CatalogEdit { put_collections: vec![entry], ..CatalogEdit::default() }
+    }
+
+    /// The edit as a transaction of the catalog, together with writes of the caller's.
+    #[must_use]
+    pub fn into_change(self, extra: Vec<Write>) -> CatalogChange {
+        CatalogChange {
+            put_collections: self.put_collections,
+            delete_collections: self.delete_collections,
+            put_databases: self.put_databases,
+            delete_databases: self.delete_databases,
+            put_aliases: self.put_aliases,
+            delete_aliases: self.delete_aliases,
+            extra,
+        }
     }
 
     /// The edit with the tick of the change in every place that waits for it.

@@ -41,8 +41,7 @@ impl Planner<'_> {
         let body = index_body(entry, &index);
         let mut changed = CollectionEntry::clone(entry);
         changed.indexes.push(index);
-        let messages = self.to_control(header, body.encode_create());
-        Ok(Plan { messages, edit: CatalogEdit::collection(changed) })
+        Ok(self.in_control(header, body.encode_create(), CatalogEdit::collection(changed)))
     }
 
     pub(super) fn alter_index(&mut self, ddl: &Ddl) -> Result<Plan, DdlError> {
@@ -55,8 +54,8 @@ impl Planner<'_> {
         let found = found.ok_or_else(|| DdlError::IndexNotFound(name.clone()))?;
         edit_properties(&mut found.params, set, remove);
         let header = Header::AlterIndex { collection: entry.id, indexes: vec![found.id] };
-        let messages = self.to_control(header, IndexBody::encode_alter(&[index_body(entry, found)]));
-        Ok(Plan { messages, edit: CatalogEdit::collection(changed) })
+        let body = IndexBody::encode_alter(&[index_body(entry, found)]);
+        Ok(self.in_control(header, body, CatalogEdit::collection(changed)))
     }
 
     pub(super) fn drop_index(
@@ -76,10 +75,7 @@ impl Planner<'_> {
         let header = Header::DropIndex { collection: entry.id, indexes: vec![found.id] };
         let mut changed = CollectionEntry::clone(entry);
         changed.indexes.retain(|index| index.id != found.id);
-        Ok(Plan {
-            messages: self.to_control(header, Bytes::new()),
-            edit: CatalogEdit::collection(changed),
-        })
+        Ok(self.in_control(header, Bytes::new(), CatalogEdit::collection(changed)))
     }
 }
 

@@ -18,6 +18,9 @@ impl Planner<'_> {
             tracing::debug!(field = %missing.name, "a vector field without an index");
             return Err(DdlError::NoVectorIndex(entry.name.clone()));
         }
+        if partitions.as_ref().is_some_and(Vec::is_empty) {
+            return Err(no_partition());
+        }
         let asked = partitions.as_deref().map(|names| partition_ids(entry, names)).transpose()?;
         let mut load_fields = Vec::with_capacity(fields.len());
         for name in fields {
@@ -32,7 +35,11 @@ impl Planner<'_> {
                 asked.dedup();
                 Some(asked)
             }
-            (LoadState::Released, Some(asked)) => Some(asked),
+            (LoadState::Released, Some(mut asked)) => {
+                asked.sort_unstable();
+                asked.dedup();
+                Some(asked)
+            }
         };
         let load = LoadState::Loaded { partitions, fields: load_fields, replicas: (*replicas).max(1) };
         if entry.load == load {
@@ -48,13 +55,16 @@ impl Planner<'_> {
         partitions: Option<&[String]>,
     ) -> Result<Plan, DdlError> {
         let (database, entry) = self.collection(database, collection)?;
+        if partitions.is_some_and(<[String]>::is_empty) {
+            return Err(no_partition());
+        }
+        let released = partitions.map(|names| partition_ids(entry, names)).transpose()?;
         let LoadState::Loaded { partitions: loaded, fields, replicas } = &entry.load else {
             return Ok(Plan::default());
         };
-        let load = match partitions {
+        let load = match released {
             None => LoadState::Released,
-            Some(names) => {
-                let released = partition_ids(entry, names)?;
+            Some(released) => {
                 let all = || entry.partitions.iter().map(|partition| partition.id).collect();
                 let mut left: Vec<PartitionId> = loaded.clone().unwrap_or_else(all);
                 left.retain(|id| !released.contains(id));
@@ -65,6 +75,9 @@ impl Planner<'_> {
                 }
             }
         };
+        if entry.load == load {
+            return Ok(Plan::default());
+        }
         Ok(self.loaded(database.id, CollectionEntry { load, ..CollectionEntry::clone(entry) }))
     }
 
@@ -81,11 +94,12 @@ impl Planner<'_> {
                 replicas: *replicas as i32,
             },
         };
-        Plan {
-            messages: self.to_control(header, Bytes::new()),
-            edit: CatalogEdit::collection(changed),
-        }
+        self.in_control(header, Bytes::new(), CatalogEdit::collection(changed))
     }
+}
+
+fn no_partition() -> DdlError {
+    DdlError::Invalid("due to no partition specified".to_owned())
 }
 
 fn partition_ids(entry: &CollectionEntry, names: &[String]) -> Result<Vec<PartitionId>, DdlError> {

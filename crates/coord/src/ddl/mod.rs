@@ -8,6 +8,8 @@ pub mod indexes;
 pub mod load;
 pub mod partitions;
 pub mod planner;
+pub mod wants;
 
 pub use edit::CatalogEdit;
 pub use planner::{Plan, PlannedMessage, Planner};
+pub use wants::wants;

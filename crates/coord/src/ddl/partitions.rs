@@ -1,6 +1,6 @@
 //! Partitions: create and drop.
 
-use cinclus_catalog::{CollectionEntry, LoadState, PartitionEntry};
+use cinclus_catalog::{CollectionEntry, PartitionEntry};
 use cinclus_rpc::DdlError;
 use cinclus_types::message::Header;
 use cinclus_types::message::body::PartitionBody;
@@ -26,15 +26,7 @@ impl Planner<'_> {
             let text = "disable create partition if partition key mode is used";
             return Err(DdlError::Invalid(text.to_owned()));
         }
-        if entry.partitions.len() >= self.config.partitions_max {
-            let text = format!(
-                "partition number ({}) exceeds max configuration ({}), collection: {}",
-                entry.partitions.len(),
-                self.config.partitions_max,
-                entry.name
-            );
-            return Err(DdlError::LimitExceeded(text));
-        }
+        self.partitions_fit(&entry.name, entry.partitions.len() + 1)?;
         let id = PartitionId(self.next_id());
         let header = Header::CreatePartition { collection: entry.id, partition: id };
         let body = PartitionBody {
@@ -45,10 +37,21 @@ impl Planner<'_> {
             collection: entry.id,
             partition: id,
         };
-        let messages = self.to_all(&entry.vchannels, &header, &body.encode_create());
         let mut changed = CollectionEntry::clone(entry);
         changed.partitions.push(PartitionEntry { id, name: partition.to_owned(), created: Tick::ZERO });
-        Ok(Plan { messages, edit: CatalogEdit::collection(changed) })
+        let edit = CatalogEdit::collection(changed);
+        Ok(self.in_all(&entry.vchannels, header, body.encode_create(), edit))
+    }
+
+    /// Whether a collection may have so many partitions.
+    pub(super) fn partitions_fit(&self, collection: &str, count: usize) -> Result<(), DdlError> {
+        let max = self.config.partitions_max;
+        if count <= max {
+            return Ok(());
+        }
+        let text =
+            format!("partition number ({count}) exceeds max configuration ({max}), collection: {collection}");
+        Err(DdlError::LimitExceeded(text))
     }
 
     pub(super) fn drop_partition(
@@ -74,12 +77,9 @@ impl Planner<'_> {
             collection: entry.id,
             partition: found.id,
         };
-        let messages = self.to_all(&entry.vchannels, &header, &body.encode_drop());
         let mut changed = CollectionEntry::clone(entry);
         changed.partitions.retain(|known| known.id != found.id);
-        if let LoadState::Loaded { partitions: Some(loaded), .. } = &mut changed.load {
-            loaded.retain(|known| *known != found.id);
-        }
-        Ok(Plan { messages, edit: CatalogEdit::collection(changed) })
+        let edit = CatalogEdit::collection(changed);
+        Ok(self.in_all(&entry.vchannels, header, body.encode_drop(), edit))
     }
 }

@@ -12,11 +12,11 @@ use cinclus_types::{PChannel, Tick, TickRange, VChannel};
 use crate::CoordConfig;
 use crate::ddl::CatalogEdit;
 
-/// A message that a change puts into a VChannel.
+/// A message that a change puts into VChannels, the same into each.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlannedMessage {
-    /// Where.
-    pub vchannel: VChannel,
+    /// Where, each once.
+    pub vchannels: Vec<VChannel>,
     /// What.
     pub header: Header,
     /// Its body.
@@ -26,8 +26,8 @@ pub struct PlannedMessage {
 /// What a change comes to.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Plan {
-    /// Messages; none: there is nothing to do, and that is a success.
-    pub messages: Vec<PlannedMessage>,
+    /// The message; none: there is nothing to do, and that is a success.
+    pub message: Option<PlannedMessage>,
     /// What becomes visible afterwards.
     pub edit: CatalogEdit,
 }
@@ -123,19 +123,23 @@ impl<'a> Planner<'a> {
         Ok((entry, collection))
     }
 
-    /// A message to the control channel only.
-    pub(crate) fn to_control(&self, header: Header, payload: impl Into<Bytes>) -> Vec<PlannedMessage> {
-        vec![PlannedMessage { vchannel: self.control.clone(), header, payload: payload.into() }]
+    /// A change whose message goes to the control channel only.
+    pub(crate) fn in_control(&self, header: Header, payload: impl Into<Bytes>, edit: CatalogEdit) -> Plan {
+        let message =
+            PlannedMessage { vchannels: vec![self.control.clone()], header, payload: payload.into() };
+        Plan { message: Some(message), edit }
     }
 
-    /// The same message to every VChannel of a collection and, as a copy, to the control channel.
-    pub(crate) fn to_all(&self, vchannels: &[VChannel], header: &Header, payload: &Bytes) -> Vec<PlannedMessage> {
-        let message = |vchannel: &VChannel| PlannedMessage {
-            vchannel: vchannel.clone(),
-            header: header.clone(),
-            payload: payload.clone(),
-        };
-        vchannels.iter().chain([&self.control]).map(message).collect()
+    /// A change whose message goes to every VChannel of a collection and, as a copy, to the control channel.
+    pub(crate) fn in_all(
+        &self,
+        shards: &[VChannel],
+        header: Header,
+        payload: Bytes,
+        edit: CatalogEdit,
+    ) -> Plan {
+        let vchannels = shards.iter().chain([&self.control]).cloned().collect();
+        Plan { message: Some(PlannedMessage { vchannels, header, payload }), edit }
     }
 }
 
