@@ -1,5 +1,7 @@
 //! Files: what is written comes back, whatever its type; what was damaged is refused by name.
 
+#![allow(clippy::unwrap_used, reason = "a test stops where it fails")]
+
 use std::sync::Arc;
 
 use cinclus_env::Compute;
@@ -57,18 +59,26 @@ fn data(data_type: DataType, item: Option<DataType>, dim: usize, from: usize, co
         DataType::Double => ColumnData::Double(rows.map(|row| row as f64 / 7.0).collect()),
         DataType::VarChar => ColumnData::VarChar(rows.map(text).collect()),
         DataType::Json => ColumnData::Json(rows.map(|row| format!("{{\"a\":{row}}}")).collect()),
-        DataType::Array => ColumnData::Array(rows.map(|row| data(item.unwrap(), None, 0, row, row % 4)).collect()),
-        DataType::FloatVector => {
-            ColumnData::FloatVector { dim, data: (from * dim..(from + count) * dim).map(|n| n as f32 / 9.0).collect() }
+        DataType::Array => {
+            ColumnData::Array(rows.map(|row| data(item.unwrap(), None, 0, row, row % 4)).collect())
         }
+        DataType::FloatVector => ColumnData::FloatVector {
+            dim,
+            data: (from * dim..(from + count) * dim).map(|n| n as f32 / 9.0).collect(),
+        },
     }
 }
 
 fn rows(schema: &CollectionSchema, from: usize, count: usize) -> Rows {
-    let mut columns = vec![Column::new(FieldId::ROW_ID, ColumnData::Int64((from..from + count).map(|n| n as i64 * 3).collect()))];
+    let mut columns = vec![Column::new(
+        FieldId::ROW_ID,
+        ColumnData::Int64((from..from + count).map(|n| n as i64 * 3).collect()),
+    )];
     for field in &schema.fields {
         let data = data(field.data_type, field.element_type, field.dim(), from, count);
-        let valid = field.nullable.then(|| (from..from + count).map(|row| row % 5 != field.id.0 as usize % 5).collect());
+        let valid = field
+            .nullable
+            .then(|| (from..from + count).map(|row| row % 5 != field.id.0 as usize % 5).collect());
         columns.push(Column { field: field.id, data, valid });
     }
     Rows { count, columns }
@@ -119,7 +129,10 @@ async fn every_type_comes_back_with_its_nulls_and_ticks() {
         growing.insert(rows(&schema, 2543, 1), Tick(u64::MAX - 5)).unwrap();
         let second = writer.write("a/second", vec![growing.unpersisted().unwrap()]).await.unwrap();
         assert_eq!((first[0].rows, first[0].tick_min, first[0].tick_max), (43, Tick(5), Tick(6)));
-        assert_eq!((second[0].rows, second[0].tick_min, second[0].tick_max), (2501, Tick(9), Tick(u64::MAX - 5)));
+        assert_eq!(
+            (second[0].rows, second[0].tick_min, second[0].tick_max),
+            (2501, Tick(9), Tick(u64::MAX - 5))
+        );
         assert_eq!(first[0].bytes, store.head(&Path::from("a/first")).await.unwrap().size);
 
         let (read, ticks) = files::read_chunk(&store, &compute, &first[0], &schema).await.unwrap();
@@ -219,7 +232,8 @@ async fn deletes_of_files_and_later_ones_hide_the_same_rows() {
         let vchannel = VChannelEntry { persisted_tick: Tick(13), delete_files: vec![early, file] };
         // A delete file that ended before the first row began is not even read.
         store.delete(&Path::from("early")).await.unwrap();
-        let loaded = SealedLoader::new(store, compute).load(&entry(1, chunks), &vchannel, schema).await.unwrap();
+        let loaded =
+            SealedLoader::new(store, compute).load(&entry(1, chunks), &vchannel, schema).await.unwrap();
         let loaded = Arc::new(loaded);
         let mut counts = Vec::new();
         for at in 4..16 {
@@ -308,7 +322,8 @@ async fn the_layout_of_a_chunk_and_of_a_tail_file_stays() {
     writer.write("one", vec![growing.unpersisted().unwrap()]).await.unwrap();
     let file = store.get(&Path::from("one")).await.unwrap().bytes().await.unwrap();
     assert_eq!((&file[..4], &file[file.len() - 4..]), (&b"PAR1"[..], &b"PAR1"[..]));
-    let reader = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(file.clone()).unwrap();
+    let reader =
+        parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(file.clone()).unwrap();
     let metadata = reader.metadata().file_metadata();
     let value = |key: &str| {
         let entries = metadata.key_value_metadata().unwrap();
@@ -318,7 +333,8 @@ async fn the_layout_of_a_chunk_and_of_a_tail_file_stays() {
     let values: Vec<String> = keys.iter().map(|key| value(&format!("cinclus.{key}"))).collect();
     assert_eq!(values, ["1", "chunk", "7", "8", "451", "0"]);
     assert!(value("cinclus.checksum").starts_with("cinclus-xxh3-64:"));
-    let columns: Vec<String> = metadata.schema_descr().columns().iter().map(|column| column.path().string()).collect();
+    let columns: Vec<String> =
+        metadata.schema_descr().columns().iter().map(|column| column.path().string()).collect();
     assert_eq!(columns[..4], ["0", "1", "100", "101"]);
     assert_eq!(columns[14], "120.list.element");
     assert_eq!(reader.metadata().num_row_groups(), 1);

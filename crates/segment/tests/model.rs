@@ -1,5 +1,7 @@
 //! Random inserts, deletes and reads against a model of a few lines.
 
+#![allow(clippy::unwrap_used, reason = "a test stops where it fails")]
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -29,12 +31,25 @@ struct Row {
 
 #[derive(Clone, Debug)]
 enum Step {
-    Insert { segment: usize, keys: Vec<i64>, seed: u8 },
-    Delete { keys: Vec<i64> },
+    Insert {
+        segment: usize,
+        keys: Vec<i64>,
+        seed: u8,
+    },
+    Delete {
+        keys: Vec<i64>,
+    },
     /// A delete and an insert at one tick.
-    Upsert { segment: usize, keys: Vec<i64>, seed: u8 },
+    Upsert {
+        segment: usize,
+        keys: Vec<i64>,
+        seed: u8,
+    },
     /// So many rows at once that they become a block.
-    Load { segment: usize, rows: usize },
+    Load {
+        segment: usize,
+        rows: usize,
+    },
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -168,7 +183,12 @@ impl World {
         assert_eq!(answer.count, self.visible(at, partition).len() as u64);
 
         for limit in [None, Some(5)] {
-            let plan = QueryPlan { filter: None, limit, count_only: false, output: vec![FieldId::TIMESTAMP, VECTOR, KEY] };
+            let plan = QueryPlan {
+                filter: None,
+                limit,
+                count_only: false,
+                output: vec![FieldId::TIMESTAMP, VECTOR, KEY],
+            };
             let answer = query(&self.segments, &partitions, &plan, Tick(at)).unwrap();
             let take = limit.unwrap_or(usize::MAX);
             let expected: Vec<Key> = newest_rows.keys().take(take).map(|&key| self.key(key)).collect();
@@ -178,7 +198,10 @@ impl World {
                 assert_eq!(answer.rows.columns[2].data.key(row).unwrap(), self.key(versions[0].key));
                 let ColumnData::FloatVector { data, .. } = &answer.rows.columns[1].data else { panic!() };
                 assert!(versions.iter().any(|version| version.vector == data[row * DIM..][..DIM]));
-                assert_eq!(answer.rows.columns[0].data.value(row), cinclus_types::Value::Int(versions[0].tick as i64));
+                assert_eq!(
+                    answer.rows.columns[0].data.value(row),
+                    cinclus_types::Value::Int(versions[0].tick as i64)
+                );
             }
         }
         let keys: Vec<i64> = (0..30).collect();

@@ -1,6 +1,5 @@
 //! Our columns as Arrow arrays, and back.
 
-use std::collections::HashMap as StdMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -22,7 +21,9 @@ pub(super) fn arrow_type(field: &FieldSchema) -> ArrowType {
             let item = scalar_type(field.element_type.unwrap_or(DataType::Int64));
             ArrowType::List(Arc::new(item_field(item)))
         }
-        DataType::FloatVector => ArrowType::FixedSizeBinary(i32::try_from(field.dim() * 4).unwrap_or(i32::MAX)),
+        DataType::FloatVector => {
+            ArrowType::FixedSizeBinary(i32::try_from(field.dim() * 4).unwrap_or(i32::MAX))
+        }
         DataType::Bool
         | DataType::Int8
         | DataType::Int16
@@ -55,13 +56,16 @@ fn item_field(item: ArrowType) -> Field {
 
 /// A Parquet column, named by its field id.
 pub(super) fn column_field(id: FieldId, arrow: ArrowType, nullable: bool) -> Field {
-    #[expect(clippy::disallowed_types, reason = "the metadata of an Arrow field is a map of std")]
-    let metadata = StdMap::from([(PARQUET_FIELD_ID_META_KEY.to_owned(), id.to_string())]);
+    let metadata = [(PARQUET_FIELD_ID_META_KEY, id.to_string())];
     Field::new(id.to_string(), arrow, nullable).with_metadata(metadata)
 }
 
 /// Some rows of a column as an array of the given type.
-pub(super) fn to_arrow(column: &Column, rows: Range<usize>, arrow: &ArrowType) -> Result<ArrayRef, ArrowError> {
+pub(super) fn to_arrow(
+    column: &Column,
+    rows: Range<usize>,
+    arrow: &ArrowType,
+) -> Result<ArrayRef, ArrowError> {
     let nulls = column.valid.as_ref().map(|valid| NullBuffer::from(&valid[rows.clone()]));
     Ok(match &column.data {
         ColumnData::Bool(values) => Arc::new(BooleanArray::new(values[rows].into(), nulls)),
@@ -142,8 +146,12 @@ fn from_arrow(array: &ArrayRef, expected: &ArrowType) -> Result<ColumnData, Arro
     let wrong = || ArrowError::SchemaError(format!("{} where {expected} is expected", array.data_type()));
     // Names of items differ between writers; types do not.
     Ok(match (array.data_type(), expected) {
-        (ArrowType::Boolean, ArrowType::Boolean) => ColumnData::Bool(array.as_boolean().values().iter().collect()),
-        (ArrowType::Int8, ArrowType::Int8) => ColumnData::Int8(array.as_primitive::<Int8Type>().values().to_vec()),
+        (ArrowType::Boolean, ArrowType::Boolean) => {
+            ColumnData::Bool(array.as_boolean().values().iter().collect())
+        }
+        (ArrowType::Int8, ArrowType::Int8) => {
+            ColumnData::Int8(array.as_primitive::<Int8Type>().values().to_vec())
+        }
         (ArrowType::Int16, ArrowType::Int16) => {
             ColumnData::Int16(array.as_primitive::<Int16Type>().values().to_vec())
         }
@@ -177,7 +185,9 @@ fn from_arrow(array: &ArrayRef, expected: &ArrowType) -> Result<ColumnData, Arro
             };
             ColumnData::Array((0..lists.len()).map(list).collect())
         }
-        (ArrowType::FixedSizeBinary(width), ArrowType::FixedSizeBinary(same)) if width == same && width % 4 == 0 => {
+        (ArrowType::FixedSizeBinary(width), ArrowType::FixedSizeBinary(same))
+            if width == same && width % 4 == 0 =>
+        {
             let vectors = array.as_fixed_size_binary();
             ColumnData::FloatVector { dim: *width as usize / 4, data: bytes_to_floats(vectors.value_data()) }
         }

@@ -1,12 +1,14 @@
 //! Parquet files into rows.
 
-use arrow_array::RecordBatch;
+use arrow_array::ArrayRef;
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
 use bytes::Bytes;
-use cinclus_types::{CollectionSchema, ColumnData, FieldId, Keys, Rows, Tick};
+use cinclus_types::{CollectionSchema, FieldId, Keys, Rows, Tick};
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::{
+    ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+};
 
 use super::columns::{arrow_type, to_column};
 use super::object::verify;
@@ -27,7 +29,11 @@ pub(super) struct ChunkDecoder {
 
 impl ChunkDecoder {
     /// Checks the file, and reads those of its fields that the schema has.
-    pub(super) fn new(object: &str, file: Bytes, schema: &CollectionSchema) -> Result<ChunkDecoder, FileError> {
+    pub(super) fn new(
+        object: &str,
+        file: Bytes,
+        schema: &CollectionSchema,
+    ) -> Result<ChunkDecoder, FileError> {
         let bytes = file.len() as u64;
         let builder = open(object, file, format::KIND_CHUNK)?;
         let rows = builder.metadata().file_metadata().num_rows().max(1) as u64;
@@ -60,16 +66,15 @@ impl ChunkDecoder {
         for ((id, expected), array) in self.columns.iter().zip(batch.columns()) {
             let column = to_column(*id, array, expected)
                 .map_err(|error| FileError::misfit(&self.object, format!("field {id}: {error}")))?;
-            match column.data {
-                ColumnData::Int64(values) if *id == FieldId::TIMESTAMP => {
-                    ticks = Some(RowTicks::Each(values.into_iter().map(|tick| Tick(tick as u64)).collect()));
-                }
-                _ => rows.columns.push(column),
+            if *id == FieldId::TIMESTAMP {
+                ticks = Some(array_ticks(array));
+            } else {
+                rows.columns.push(column);
             }
         }
         rows.columns.sort_by_key(|column| column.field);
-        let ticks = ticks.ok_or_else(|| FileError::corrupt(&self.object, "it has no ticks"))?;
-        Ok(Some((rows, ticks.compacted())))
+        let ticks = ticks.flatten().ok_or_else(|| FileError::corrupt(&self.object, "it has no ticks"))?;
+        Ok(Some((rows, RowTicks::Each(ticks).compacted())))
     }
 }
 
@@ -82,24 +87,28 @@ pub(super) fn decode_deletes(object: &str, file: Bytes) -> Result<(Keys, Vec<Tic
     for batch in reader {
         let batch = batch.map_err(|error| FileError::corrupt(object, error))?;
         let column = |name: &str| {
-            batch.column_by_name(name).ok_or_else(|| FileError::corrupt(object, format!("no column {name:?}")))
+            batch
+                .column_by_name(name)
+                .ok_or_else(|| FileError::corrupt(object, format!("no column {name:?}")))
         };
         let keys = column(format::DELETED_KEY)?;
-        let keys = to_column(FieldId::default(), keys, keys.data_type()).ok().and_then(|keys| keys.data.keys());
+        let keys =
+            to_column(FieldId::default(), keys, keys.data_type()).ok().and_then(|keys| keys.data.keys());
         let keys = keys.ok_or_else(|| FileError::corrupt(object, "its keys are of no type of a key"))?;
         match (&mut all, keys) {
             (Some(Keys::Int64(all)), Keys::Int64(keys)) => all.extend(keys),
             (Some(Keys::VarChar(all)), Keys::VarChar(keys)) => keys.iter().for_each(|key| all.push(key)),
             (all, keys) => *all = Some(keys),
         }
-        ticks.extend(batch_ticks(&batch).ok_or_else(|| FileError::corrupt(object, "it has no ticks"))?);
+        let more = array_ticks(column(&FieldId::TIMESTAMP.to_string())?);
+        ticks.extend(more.ok_or_else(|| FileError::corrupt(object, "it has no ticks"))?);
     }
     all.map(|keys| (keys, ticks)).ok_or_else(|| FileError::corrupt(object, "it is empty"))
 }
 
-fn batch_ticks(batch: &RecordBatch) -> Option<impl Iterator<Item = Tick>> {
-    let ticks = batch.column_by_name(&FieldId::TIMESTAMP.to_string())?.as_primitive_opt::<Int64Type>()?;
-    Some(ticks.values().to_vec().into_iter().map(|tick| Tick(tick as u64)))
+fn array_ticks(array: &ArrayRef) -> Option<Vec<Tick>> {
+    let ticks = array.as_primitive_opt::<Int64Type>()?;
+    Some(ticks.values().iter().map(|tick| Tick(*tick as u64)).collect())
 }
 
 fn open(object: &str, file: Bytes, kind: &str) -> Result<ParquetRecordBatchReaderBuilder<Bytes>, FileError> {

@@ -39,14 +39,18 @@ impl ChunkEncoder {
     pub(super) fn new(object: &str, run: RowRun) -> Result<ChunkEncoder, FileError> {
         let schema = Arc::new(Schema::new(chunk_fields(&run)));
         let vectors = run.schema.vector_fields().map(|field| field.id.to_string()).collect::<Vec<_>>();
-        let mut properties = properties(format::KIND_CHUNK, &[
-            (format::COLLECTION, run.collection.to_string()),
-            (format::PARTITION, run.partition.to_string()),
-            (format::SEGMENT, run.segment.to_string()),
-            (format::SCHEMA_VERSION, run.schema.version.to_string()),
-        ]);
+        let mut properties = properties(
+            format::KIND_CHUNK,
+            &[
+                (format::COLLECTION, run.collection.to_string()),
+                (format::PARTITION, run.partition.to_string()),
+                (format::SEGMENT, run.segment.to_string()),
+                (format::SCHEMA_VERSION, run.schema.version.to_string()),
+            ],
+        );
         for vector in vectors {
-            properties = properties.set_column_compression(ColumnPath::from(vector), Compression::UNCOMPRESSED);
+            properties =
+                properties.set_column_compression(ColumnPath::from(vector), Compression::UNCOMPRESSED);
         }
         let writer = writer(object, schema.clone(), properties)?;
         Ok(ChunkEncoder { object: object.to_owned(), run, schema, writer, piece: 0, row: 0 })
@@ -82,9 +86,12 @@ impl ChunkEncoder {
             }
             let column = filled(block, id, &self.run.schema)?;
             let array = to_arrow(&column, rows.clone(), field.data_type());
-            arrays.push(array.map_err(|error| FileError::misfit(&self.object, format!("field {id}: {error}")))?);
+            arrays.push(
+                array.map_err(|error| FileError::misfit(&self.object, format!("field {id}: {error}")))?,
+            );
         }
-        RecordBatch::try_new(self.schema.clone(), arrays).map_err(|error| FileError::misfit(&self.object, error))
+        RecordBatch::try_new(self.schema.clone(), arrays)
+            .map_err(|error| FileError::misfit(&self.object, error))
     }
 }
 

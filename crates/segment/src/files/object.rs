@@ -74,7 +74,10 @@ pub(super) fn tail_file(chunks: &[Vec<u8>]) -> Vec<u8> {
 pub(super) async fn put(store: &dyn ObjectStore, object: &str, file: Vec<u8>) -> Result<(), FileError> {
     let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
     let payload = PutPayload::from(file);
-    store.put_opts(&path(object)?, payload, options).await.map_err(|error| FileError::store(object, error))?;
+    store
+        .put_opts(&path(object)?, payload, options)
+        .await
+        .map_err(|error| FileError::store(object, error))?;
     Ok(())
 }
 

@@ -22,9 +22,9 @@ mod evaluate;
 mod json;
 mod leaf;
 mod mask;
-mod row;
 #[cfg(test)]
 mod model_tests;
+mod row;
 
 pub use columns::ColumnSource;
 pub use evaluate::evaluate;

@@ -27,7 +27,8 @@ impl DeletedAt {
 
     /// Hides a row of `rows` from `tick` on, or from the tick it is already hidden from if that is less.
     pub(crate) fn hide(&self, row: usize, rows: usize, tick: Tick) {
-        let ticks = self.ticks.get_or_init(|| std::iter::repeat_with(|| AtomicU64::new(LIVE)).take(rows).collect());
+        let ticks =
+            self.ticks.get_or_init(|| std::iter::repeat_with(|| AtomicU64::new(LIVE)).take(rows).collect());
         ticks[row].fetch_min(tick.0, Ordering::Relaxed);
         self.least.fetch_min(tick.0, Ordering::Release);
     }

@@ -57,8 +57,18 @@ pub(crate) fn default_column(field: &FieldSchema, rows: usize) -> Column {
 pub(crate) fn placeholders(field: &FieldSchema, rows: usize) -> ColumnData {
     match field.data_type {
         DataType::Array => ColumnData::Array(vec![no_items(field); rows]),
-        DataType::FloatVector => ColumnData::FloatVector { dim: field.dim(), data: vec![0.0; rows * field.dim()] },
-        scalar => scalars(scalar, rows),
+        DataType::FloatVector => {
+            ColumnData::FloatVector { dim: field.dim(), data: vec![0.0; rows * field.dim()] }
+        }
+        DataType::Bool
+        | DataType::Int8
+        | DataType::Int16
+        | DataType::Int32
+        | DataType::Int64
+        | DataType::Float
+        | DataType::Double
+        | DataType::VarChar
+        | DataType::Json => scalars(field.data_type, rows),
     }
 }
 

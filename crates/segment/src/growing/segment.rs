@@ -10,9 +10,9 @@ use cinclus_types::{
 };
 use parking_lot::{Mutex, RwLock};
 
+use super::fill::filled_rows;
 use super::key_index::KeyIndex;
 use super::view::{Arrival, View};
-use super::fill::filled_rows;
 use super::{Block, KeyRef, RowRun, RowTicks};
 use crate::SegmentError;
 
@@ -177,7 +177,8 @@ impl Segment {
     /// The least and the greatest effective tick of its rows; `None` without rows.
     #[must_use]
     pub fn tick_span(&self) -> Option<(Tick, Tick)> {
-        let spans = |view: View| view.blocks().map(|block| block.span()).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
+        let spans =
+            |view: View| view.blocks().map(|block| block.span()).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
         spans(self.view())
     }
 
@@ -377,9 +378,14 @@ impl Segment {
         }
         let expected = rows.count;
         for column in &rows.columns {
-            let found = column.valid.as_ref().map_or(column.data.len(), |valid| valid.len().min(column.data.len()));
+            let found =
+                column.valid.as_ref().map_or(column.data.len(), |valid| valid.len().min(column.data.len()));
             if column.data.len() != expected || found != expected {
-                return Err(SegmentError::WrongCount { field: column.field, expected, found: column.data.len() });
+                return Err(SegmentError::WrongCount {
+                    field: column.field,
+                    expected,
+                    found: column.data.len(),
+                });
             }
         }
         if let RowTicks::Each(ticks) = ticks

@@ -51,7 +51,8 @@ fn count(members: &Members<'_>, plan: &QueryPlan) -> Result<u64, SegmentError> {
 }
 
 fn count_keys(members: &Members<'_>, keys: &Keys) -> u64 {
-    let rows = |row| members.iter().map(move |(_, m)| m.segment.count_of(KeyRef::nth(keys, row), members.at()));
+    let rows =
+        |row| members.iter().map(move |(_, m)| m.segment.count_of(KeyRef::nth(keys, row), members.at()));
     (0..keys.len()).flat_map(rows).sum()
 }
 
@@ -82,7 +83,8 @@ fn by_filter(members: &Members<'_>, plan: &QueryPlan) -> Result<Vec<Found>, Segm
                 if full && least.peek().is_some_and(|(greatest, ..)| KeyRef::of(greatest) < key) {
                     continue;
                 }
-                let (tick, place) = (block.ticks().get(row), Place { member: number, row: block.first() + row as u32 });
+                let (tick, place) =
+                    (block.ticks().get(row), Place { member: number, row: block.first() + row as u32 });
                 if members.is_newest(place, tick, key) {
                     least.push((key.to_key(), tick, place));
                     if full {

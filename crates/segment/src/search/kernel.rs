@@ -5,7 +5,10 @@
 //! iterator may go on "strictly beyond" a score that another search answered.
 #![cfg_attr(
     target_arch = "x86_64",
-    expect(unsafe_code, reason = "vector loads take pointers: the one file of the house where they are allowed")
+    expect(
+        unsafe_code,
+        reason = "vector loads take pointers: the one file of the house where they are allowed"
+    )
 )]
 
 /// What is summed over the dimensions.
@@ -124,7 +127,9 @@ fn measure_at(
         #[cfg(target_arch = "x86_64")]
         (Level::Avx512, Measure::Dot) => unsafe { avx512::run::<false>(dim, queries, data, picked, scores) },
         #[cfg(target_arch = "x86_64")]
-        (Level::Avx512, Measure::Squares) => unsafe { avx512::run::<true>(dim, queries, data, picked, scores) },
+        (Level::Avx512, Measure::Squares) => unsafe {
+            avx512::run::<true>(dim, queries, data, picked, scores)
+        },
     }
 }
 
@@ -147,7 +152,7 @@ macro_rules! loops {
             let query = |at: usize| &queries[at * dim..(at + 1) * dim];
             let row = |at: usize| &data[picked.row(at) * dim..][..dim];
             let mut q = 0;
-            while q + $queries <= count && $queries > 1 {
+            while q + $queries <= count {
                 let tiled: [&[f32]; $queries] = std::array::from_fn(|i| query(q + i));
                 let mut r = 0;
                 while r + 4 <= stride {
@@ -338,7 +343,7 @@ mod avx2 {
 mod plain {
     use super::Picked;
 
-    loops!(1);
+    loops!(2);
 
     /// Sixteen sums side by side, which compilers turn into vectors.
     fn tile<const SQUARES: bool, const Q: usize, const R: usize>(

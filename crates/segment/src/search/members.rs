@@ -27,7 +27,8 @@ pub(super) struct Member<'a> {
 
 impl<'a> Members<'a> {
     pub(super) fn new(segments: &'a [Arc<Segment>], partitions: &[PartitionId], at: Tick) -> Members<'a> {
-        let asked = |segment: &&Arc<Segment>| partitions.is_empty() || partitions.contains(&segment.partition());
+        let asked =
+            |segment: &&Arc<Segment>| partitions.is_empty() || partitions.contains(&segment.partition());
         let mut list: Vec<Member<'a>> = Vec::new();
         let mut any: Option<&'a Segment> = None;
         for segment in segments.iter().filter(asked) {

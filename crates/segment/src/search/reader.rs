@@ -72,7 +72,10 @@ pub fn newest(
     (0..keys.len()).map(newest_of).collect()
 }
 
-fn collect<C: Collector>(scan: &Scan<'_>, mut collectors: Vec<C>) -> Result<Vec<Vec<Candidate>>, SegmentError> {
+fn collect<C: Collector>(
+    scan: &Scan<'_>,
+    mut collectors: Vec<C>,
+) -> Result<Vec<Vec<Candidate>>, SegmentError> {
     scan.run(&mut collectors)?;
     Ok(collectors.into_iter().map(Collector::finish).collect())
 }
