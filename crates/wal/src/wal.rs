@@ -45,7 +45,8 @@ impl Drop for Counted<'_> {
 
 impl Wal {
     pub(crate) fn new(shared: Arc<Shared>, queue: mpsc::Sender<Request>) -> Wal {
-        let units = usize::try_from(units(shared.config.in_flight_bytes_max)).unwrap_or(Semaphore::MAX_PERMITS);
+        let units =
+            usize::try_from(units(shared.config.in_flight_bytes_max)).unwrap_or(Semaphore::MAX_PERMITS);
         let room = Arc::new(Semaphore::new(units.min(Semaphore::MAX_PERMITS)));
         Wal { inner: Arc::new(Inner { shared, queue, room }) }
     }

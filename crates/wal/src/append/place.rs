@@ -89,7 +89,9 @@ impl Live {
                     Assignment::New => unreachable!("a segment was created before"),
                 }
             }
-            Header::ManualFlush { .. } | Header::AlterCollection { .. } | Header::TruncateCollection { .. } => {
+            Header::ManualFlush { .. }
+            | Header::AlterCollection { .. }
+            | Header::TruncateCollection { .. } => {
                 Placement::Closes(self.state.closed_by(vchannel, &draft.header))
             }
             Header::TimeTick

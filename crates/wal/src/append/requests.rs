@@ -169,8 +169,7 @@ impl Session {
         } else {
             self.placer(batch).roll_back(vchannel, context)
         };
-        let append =
-            PendingAppend { reply, tick, bodies: Vec::new(), sealed: Vec::new(), key, _room: None };
+        let append = PendingAppend { reply, tick, bodies: Vec::new(), sealed: Vec::new(), key, _room: None };
         batch.answers.push(PendingAnswer::Appended(append));
     }
 

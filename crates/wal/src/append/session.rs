@@ -64,7 +64,12 @@ enum Wake {
 
 impl Session {
     /// A session that begins where the feed stands, at the end of the storage.
-    pub(crate) fn new(shared: Arc<Shared>, writer: Box<dyn LogWriter>, ticks: Ticks, from: Handover) -> Session {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        writer: Box<dyn LogWriter>,
+        ticks: Ticks,
+        from: Handover,
+    ) -> Session {
         let live = Live::new(from.state, from.txns, SealPolicy::new(&shared.config));
         let stamper = Stamper { ticks, term: shared.term, last_acked: from.last };
         Session {
@@ -129,6 +134,7 @@ impl Session {
 
     /// Takes a request and those that wait behind it through the stages, and sends them off together.
     fn serve(&mut self, first: Request, queue: &mut mpsc::Receiver<Request>) {
+        self.shared.forgotten.for_writer(|broadcast| self.live.state.dedup.forget_broadcast(broadcast));
         let mut batch = Batch::default();
         let mut next = Some(first);
         while let Some(request) = next {
@@ -138,7 +144,8 @@ impl Session {
                 break;
             }
             self.place_request(request, &mut batch);
-            next = if batch.bytes < self.shared.config.batch_bytes_max { queue.try_recv().ok() } else { None };
+            next =
+                if batch.bytes < self.shared.config.batch_bytes_max { queue.try_recv().ok() } else { None };
         }
         self.store(batch);
     }
@@ -239,7 +246,6 @@ impl Session {
     /// Everything whose time has come, as far as ticks are in hand.
     fn do_what_is_due(&mut self) {
         let now = self.now();
-        self.shared.forgotten.for_writer(|broadcast| self.live.state.dedup.forget_broadcast(broadcast));
         self.send_time_tick(now);
         self.answer_tick_waiters(now);
         if let Some(request) = self.held.take() {
@@ -325,7 +331,8 @@ impl Session {
     fn next_due(&self, now: Duration) -> Option<Duration> {
         const SOON: Duration = Duration::from_millis(1);
         let clock_ms = self.shared.env.clock.unix_ms();
-        let until = |tick: Tick| now + Duration::from_millis(tick.unix_ms().saturating_sub(clock_ms)).max(SOON);
+        let until =
+            |tick: Tick| now + Duration::from_millis(tick.unix_ms().saturating_sub(clock_ms)).max(SOON);
         let seal = self.live.assigner.next_check().map(until);
         let waiter = self.tick_waiters.iter().map(|(at, _)| until(*at).max(self.tick_retry_at)).min();
         let heartbeat = self.heartbeat.due_at();

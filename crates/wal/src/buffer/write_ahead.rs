@@ -76,12 +76,8 @@ impl WriteAheadBuffer {
     /// An empty buffer that nothing can be read from yet.
     #[must_use]
     pub fn new(budget: BufferBudget, age_max: Duration) -> WriteAheadBuffer {
-        let shelf = Shelf {
-            start: None,
-            next: MessageId::EARLIEST,
-            frontier: Tick::ZERO,
-            entries: VecDeque::new(),
-        };
+        let shelf =
+            Shelf { start: None, next: MessageId::EARLIEST, frontier: Tick::ZERO, entries: VecDeque::new() };
         let shelf = Arc::new(Mutex::new(shelf));
         budget.register(&shelf);
         WriteAheadBuffer { shelf, budget, age_max }

@@ -135,7 +135,8 @@ impl ShardState {
         } else {
             matches!(header, Header::ManualFlush { .. } | Header::TruncateCollection { .. })
         };
-        let shard = self.shards.get(vchannel).filter(|shard| all && header.collection() == Some(shard.collection));
+        let shard =
+            self.shards.get(vchannel).filter(|shard| all && header.collection() == Some(shard.collection));
         shard.into_iter().flat_map(|shard| shard.partitions.values().flatten().copied()).collect()
     }
 
@@ -163,7 +164,8 @@ impl ShardState {
             }
             Header::DropPartition { partition, .. } => {
                 let shard = self.shards.get_mut(vchannel);
-                for segment in shard.and_then(|shard| shard.partitions.remove(partition)).unwrap_or_default() {
+                for segment in shard.and_then(|shard| shard.partitions.remove(partition)).unwrap_or_default()
+                {
                     self.growing.remove(&segment);
                 }
             }

@@ -198,7 +198,11 @@ mod tests {
     }
 
     fn fetch_now(ticks: &mut Ticks, clock: &ManualClock) {
-        ticks.fetched(clock.monotonic()).now_or_never().expect("a fetch is under way").expect("it is granted");
+        ticks
+            .fetched(clock.monotonic())
+            .now_or_never()
+            .expect("a fetch is under way")
+            .expect("it is granted");
     }
 
     #[test]

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use crate::common::*;
 use cinclus_rpc::AppendError;
 use cinclus_types::message::{Kind, Message};
 use cinclus_types::{CollectionId, PartitionId, Tick};
 use cinclus_wal::{DeliveryKind, WalConfig};
-use crate::common::*;
 
 #[tokio::test(start_paused = true)]
 async fn what_was_appended_is_delivered_once_in_the_order_of_the_log() {
@@ -51,7 +51,8 @@ async fn several_drafts_become_one_transaction_in_one_batch() {
     assert_eq!(last.messages.iter().map(Message::id).collect::<Vec<_>>(), answer.ids);
     let log = world.log().await;
     check_log(&log);
-    let tail = [Kind::BeginTxn, Kind::Delete, Kind::CreateSegment, Kind::Insert, Kind::Insert, Kind::CommitTxn];
+    let tail =
+        [Kind::BeginTxn, Kind::Delete, Kind::CreateSegment, Kind::Insert, Kind::Insert, Kind::CommitTxn];
     assert!(kinds(&log).ends_with(&tail), "{:?}", kinds(&log));
 }
 
@@ -70,10 +71,7 @@ async fn what_cannot_be_applied_is_refused_and_leaves_no_trace() {
     if let cinclus_types::message::Header::Insert { partition, .. } = &mut elsewhere.header {
         *partition = PartitionId(5);
     }
-    assert_eq!(
-        refused(elsewhere).await,
-        AppendError::PartitionNotFound(CollectionId(7), PartitionId(5))
-    );
+    assert_eq!(refused(elsewhere).await, AppendError::PartitionNotFound(CollectionId(7), PartitionId(5)));
     let large = insert(&shard, 7, &"x".repeat(5_000));
     assert!(matches!(refused(large).await, AppendError::TooLarge { limit: 4_096, .. }));
     let foreign = insert(&cinclus_types::PChannel::numbered("log", 1).shard(CollectionId(7), 0), 7, "x");
@@ -158,7 +156,10 @@ async fn a_key_is_stored_once() {
     let (wal, pump) = world.serve(2, WalConfig::default()).await;
     let again = wal.append(vec![keyed(insert(&shard, 7, "a"), "k1")]).await.unwrap();
     assert_eq!(Ok(again), third);
-    assert_eq!(first, wal.append(vec![keyed(delete(&shard, 7, "b"), "k2"), insert(&shard, 7, "c")]).await.unwrap());
+    assert_eq!(
+        first,
+        wal.append(vec![keyed(delete(&shard, 7, "b"), "k2"), insert(&shard, 7, "c")]).await.unwrap()
+    );
     pump.state().await;
     assert!(pump.payloads().is_empty());
 }

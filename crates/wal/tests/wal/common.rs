@@ -10,7 +10,9 @@ use cinclus_log_storage::{FaultPlan, FaultyLogStorage, LogStorage, MemoryLogStor
 use cinclus_meta::{Config, MemoryMetaStore};
 use cinclus_types::message::{Draft, Encoded, Header, Kind, Message};
 use cinclus_types::{CollectionId, DatabaseId, PChannel, PartitionId, SegmentId, Term, VChannel};
-use cinclus_wal::{Delivery, DeliveryKind, Feed, FeedError, RecoveryCut, ShardState, Wal, WalConfig, WalParts};
+use cinclus_wal::{
+    Delivery, DeliveryKind, Feed, FeedError, RecoveryCut, ShardState, Wal, WalConfig, WalParts,
+};
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 
@@ -147,11 +149,12 @@ impl Pump {
 
 pub(crate) fn messages(deliveries: &[Delivery]) -> Vec<(u64, Message)> {
     let said = deliveries.iter().filter(|delivery| delivery.kind != DeliveryKind::TimeTick);
-    said.flat_map(|delivery| delivery.messages.iter().map(|message| (delivery.tick.0, message.clone()))).collect()
+    said.flat_map(|delivery| delivery.messages.iter().map(|message| (delivery.tick.0, message.clone())))
+        .collect()
 }
 
 pub(crate) fn text(message: &Message) -> String {
-    String::from_utf8(message.payload().to_vec()).unwrap()
+    String::from_utf8_lossy(message.payload()).into_owned()
 }
 
 pub(crate) fn kinds(messages: &[Message]) -> Vec<Kind> {
@@ -204,19 +207,31 @@ pub(crate) fn check_log(log: &[Message]) {
         assert!(pair[0].tick() < pair[1].tick(), "W1: {} then {}", pair[0].tick(), pair[1].tick());
         assert!(pair[0].id() < pair[1].id());
     }
-    for (at, message) in log.iter().enumerate() {
-        assert!(message.last_confirmed() <= message.id());
-        for later in &log[at + 1..] {
-            if later.kind() == Kind::CommitTxn {
-                let txn = later.txn().unwrap().txn;
-                let begin = log.iter().find(|m| m.kind() == Kind::BeginTxn && m.txn().unwrap().txn == txn);
-                let Some(begin) = begin else { continue };
-                assert!(message.last_confirmed() <= begin.id(), "_lc of {} is too late", message.id());
+    let mut open = std::collections::BTreeMap::new();
+    let committed: std::collections::BTreeSet<_> =
+        log.iter().filter(|m| m.kind() == Kind::CommitTxn).map(|m| m.txn().unwrap().txn).collect();
+    for message in log {
+        let first = open.values().min().copied().unwrap_or(message.id());
+        assert!(message.last_confirmed() <= first.min(message.id()), "_lc of {} is too late", message.id());
+        match (message.kind(), message.txn()) {
+            (Kind::BeginTxn, Some(txn)) if committed.contains(&txn.txn) => {
+                open.insert(txn.txn, message.id());
             }
+            (Kind::CommitTxn, Some(txn)) => drop(open.remove(&txn.txn)),
+            _ => {}
         }
     }
 }
 
 pub(crate) async fn pause(env: &Env, span: Duration) {
     env.clock.sleep(span).await;
+}
+
+pub(crate) fn manual_flush(vchannel: &VChannel, collection: i64) -> Draft {
+    let header = Header::ManualFlush {
+        collection: CollectionId(collection),
+        flush_tick: cinclus_types::Tick::ZERO,
+        segments: Vec::new(),
+    };
+    Draft::new(vchannel.clone(), header, Bytes::new())
 }

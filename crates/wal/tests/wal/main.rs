@@ -2,3 +2,9 @@
 
 mod append;
 mod common;
+mod faults;
+mod foreign;
+mod readers;
+mod segments;
+mod space;
+mod txns;
