@@ -1,6 +1,6 @@
 //! Flushing: sealing what grows, and telling when it is persisted.
 
-use cinclus_rpc::{Ddl, DdlDone, ReadError};
+use cinclus_rpc::{Ddl, DdlDone};
 use cinclus_types::SegmentState;
 use cinclus_types::proto::schema::LongArray;
 use futures::future::try_join_all;
