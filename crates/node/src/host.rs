@@ -14,7 +14,7 @@ use cinclus_rpc::{
     ShardQuery, ShardRead, ShardSearch, ShardStatistics,
 };
 use cinclus_types::message::Draft;
-use cinclus_types::{BroadcastId, PChannel, Term, VChannel};
+use cinclus_types::{BroadcastId, PChannel, Term, Tick, VChannel};
 use cinclus_wal::{OpenError, WalParts};
 use futures::future::join_all;
 use object_store::ObjectStore;
