@@ -88,7 +88,7 @@ FILTERS: list[tuple[str, dict, Callable[[dict], bool]]] = [
     ('word like "_at%"', {}, lambda r: like("_at%")(r["word"])),
     ('word like "s%e_"', {}, lambda r: like("s%e_")(r["word"])),
     ('word >= "m" and word < "n"', {}, lambda r: "m" <= r["word"] < "n"),
-    ('word == "dog" || word == "cat"', {}, lambda r: r["word"] in ("dog", "cat")),
+    ('word == "thing" || word == "person"', {}, lambda r: r["word"] in ("thing", "person")),
     ("flag == true && length < 30", {}, lambda r: r["flag"] and r["length"] < 30),
     ("not (flag == true) and length < 25", {}, lambda r: not r["flag"] and r["length"] < 25),
     ("ratio >= 0.9", {}, lambda r: r["ratio"] >= 0.9),
@@ -116,8 +116,8 @@ FILTERS: list[tuple[str, dict, Callable[[dict], bool]]] = [
     ("rank == 7 or length == 33", {}, lambda r: r["rank"] == 7 or r["length"] == 33),
     ("rank > length", {}, lambda r: r["rank"] is not None and r["rank"] > r["length"]),
     ("length in {lengths}", {"lengths": [20, 30, 40]}, lambda r: r["length"] in (20, 30, 40)),
-    ("length > {least} and word != {word}", {"least": 200, "word": "dog"},
-     lambda r: r["length"] > 200 and r["word"] != "dog"),
+    ("length > {least} and word != {word}", {"least": 200, "word": "thing"},
+     lambda r: r["length"] > 200 and r["word"] != "thing"),
     ("id in []", {}, lambda r: False),
 ]
 

@@ -77,7 +77,7 @@ def test_null_and_default_values(client, collection):
     schema.add_field("text", DataType.VARCHAR, max_length=20, nullable=True)
     schema.add_field("doc", DataType.JSON, nullable=True)
     schema.add_field("list", DataType.ARRAY, element_type=DataType.INT64, max_capacity=4, nullable=True)
-    schema.add_field("level", DataType.INT32, default_value=7)
+    schema.add_field("level", DataType.INT32, default_value=np.int32(7))
     schema.add_field("both", DataType.VARCHAR, max_length=20, nullable=True, default_value="given")
     client.create_collection(collection, schema=schema, index_params=flat(client, "L2", "vector"))
     client.insert(collection, [
@@ -414,7 +414,7 @@ def test_schemas_that_are_refused(client, collection):
     vector = ("vector", DataType.FLOAT_VECTOR, {"dim": 4})
     fails(None, "dimension", lambda: create(key, ("vector", DataType.FLOAT_VECTOR, {"dim": 1})))
     fails(None, "dimension", lambda: create(key, ("vector", DataType.FLOAT_VECTOR, {"dim": 40000})))
-    fails(None, "max_length", lambda: create(key, vector, ("s", DataType.VARCHAR, {"max_length": 70000})))
+    fails(None, "should be in (0, 65535]", lambda: create(key, vector, ("s", DataType.VARCHAR, {"max_length": 70000})))
     fails(1701, "Invalid field name", lambda: create(key, vector, ("1s", DataType.INT64, {})))
     fails(1100, "Invalid collection name", lambda: client.create_collection("1 bad name", dimension=4))
     assert not client.has_collection(collection)

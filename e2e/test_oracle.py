@@ -102,9 +102,9 @@ def test_every_filter(client, collection, chance):
     for filter, values, meaning in FILTERS:
         mirror.check_query(filter, values, meaning)
         mirror.check_search(query, filter, values, meaning)
-    # The filters must be worth asking: nearly all of them take some rows and leave some.
-    shares = [len(mirror.matching(meaning)) / 3000 for _, _, meaning in FILTERS]
-    assert sum(0 < share < 1 for share in shares) >= len(FILTERS) - 1
+    # The filters must be worth asking: all but the two that say so take some rows and leave some.
+    useless = [filter for filter, _, meaning in FILTERS if not 0 < len(mirror.matching(meaning)) < 3000]
+    assert useless == ["version >= 1", "id in []"]
 
 
 @pytest.mark.parametrize("metric", METRICS)
