@@ -14,7 +14,7 @@ pub(super) async fn idle(args: &IdleArgs) -> anyhow::Result<Report> {
     report.setting("collections", args.collections);
     report.setting("seconds watched", args.watch.as_secs());
     for _ in 0..args.show.rounds {
-        let home = Home::create(&args.place.dir)?;
+        let home = Home::create(&args.place.dir, "idle")?;
         let server = SpawnedServer::start(&home, args.config.as_deref()).await?;
         Client::connect(&server.address).await?.version().await?;
         let answers = server.started.elapsed().as_secs_f64();
@@ -25,7 +25,7 @@ pub(super) async fn idle(args: &IdleArgs) -> anyhow::Result<Report> {
     report.outcome("start to first answer, empty", ready, Unit::Seconds, Some(Reach::AtMost(0.5)));
     report.outcome("resident, empty", resident, Unit::Mebibytes, Some(Reach::AtMost(30.0)));
 
-    let home = Home::create(&args.place.dir)?;
+    let home = Home::create(&args.place.dir, "idle")?;
     let server = SpawnedServer::start(&home, args.config.as_deref()).await?;
     let mut client = Client::connect(&server.address).await?;
     let progress = Progress::new("empty collections", args.collections as u64);

@@ -20,9 +20,9 @@ const READY_PATIENCE: Duration = Duration::from_secs(300);
 pub(super) struct Home(PathBuf);
 
 impl Home {
-    /// A new folder in `dir`.
-    pub(super) fn create(dir: &Path) -> anyhow::Result<Home> {
-        let path = dir.join(format!("cinclus-bench-{}", std::process::id()));
+    /// A new folder in `dir`, for `what`.
+    pub(super) fn create(dir: &Path, what: &str) -> anyhow::Result<Home> {
+        let path = dir.join(format!("cinclus-bench-{what}-{}", std::process::id()));
         std::fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
         std::fs::create_dir(&path).with_context(|| format!("cannot make {}", path.display()))?;
         Ok(Home(path))
@@ -146,9 +146,9 @@ mod tests {
     #[test]
     fn a_home_is_removed() {
         let dir = tempfile::tempdir().unwrap();
-        let home = Home::create(dir.path()).unwrap();
+        let home = Home::create(dir.path(), "test").unwrap();
         std::fs::create_dir_all(home.data()).unwrap();
-        assert!(Home::create(dir.path()).is_err(), "two benches do not share one");
+        assert!(Home::create(dir.path(), "test").is_err(), "two benches do not share one");
         drop(home);
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
     }

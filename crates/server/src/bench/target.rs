@@ -29,7 +29,7 @@ impl Target {
             let process = args.server_pid.map(Process);
             return Ok(Target { address: args.address.clone(), process, spawned: None, dir });
         }
-        let home = Home::create(&dir)?;
+        let home = Home::create(&dir, "server")?;
         let server = SpawnedServer::start(&home, args.config.as_deref()).await?;
         Ok(Target {
             address: server.address.clone(),

@@ -28,6 +28,8 @@ pub(super) async fn find_logs(disk: &DynDisk, place: &PlaceArgs) -> anyhow::Resu
     if found.is_empty() {
         bail!("{} holds no logs", root.display());
     }
+    // Channels end in a number: dml_2 comes before dml_10.
+    found.sort_by_cached_key(|log| (name(log).len(), name(log)));
     let Some(wanted) = &place.channel else { return Ok(found) };
     let names: Vec<String> = found.iter().map(name).collect();
     found.retain(|log| log.channel.as_ref() == Some(wanted) || log.id.to_string() == *wanted);
