@@ -70,7 +70,7 @@ impl Repeatable for AppendError {
 
 impl Repeatable for ReadError {
     fn is_not_ready(&self) -> bool {
-        false
+        matches!(self, ReadError::NotFullyLoaded(_))
     }
 
     fn is_moved(&self) -> bool {
