@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import textwrap
+import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ from server import Server
 
 DIM = 4
 MARKERS = 40
+# Small log files, so that some of them are truncated in the session.
+CONFIG = {"woodpecker.client.segmentRollingPolicy.maxSize": 20_000, "cinclus.recovery.logBytesMax": "100k"}
 
 
 def marker(i: int) -> str:
@@ -27,7 +30,7 @@ def traced(new_server, tmp_path):
 
     def run(name: str, inject: str | None = None) -> tuple[Server, syscalls.Durability]:
         output = tmp_path / f"{name}.strace"
-        server = new_server(name, wrapper=syscalls.tracer(output, inject))
+        server = new_server(name, wrapper=syscalls.tracer(output, inject), config=CONFIG)
         server.start()
         work(server)
         stop(server)
@@ -60,9 +63,19 @@ def work(server: Server) -> None:
         write("traced", [row])
         if i == MARKERS // 2:
             client.flush("traced")
-    client.insert("traced", [{"id": f"bulk {i}", "vector": [i] * DIM} for i in range(2000)])
+    before = log_files(server)
+    for batch in range(5):
+        client.insert("traced", [{"id": f"bulk {batch} {i}", "vector": [i] * DIM} for i in range(500)])
     client.flush("traced")
     client.close()
+    deadline = time.monotonic() + 20
+    while before <= log_files(server):
+        assert time.monotonic() < deadline, "the log was not truncated"
+        time.sleep(0.05)
+
+
+def log_files(server: Server) -> set[str]:
+    return {str(path) for path in (server.data_dir / "wal").rglob("data.log")}
 
 
 def acknowledgement_problems(trace: syscalls.Durability) -> list[str]:
@@ -127,9 +140,11 @@ def removal_problems(trace: syscalls.Durability) -> list[str]:
 
 
 def lost_names(trace: syscalls.Durability) -> list[str]:
-    """Files that exist in the end although their names were never made durable."""
+    """Files that exist in the end although their names were never made durable. Lock files need not be remembered:
+    a lock ends with its process."""
     end = trace.events[-1].end + 1
-    problems = [trace.name_problem(path, end) for path in trace.names if os.path.exists(path)]
+    kept = [path for path in trace.names if os.path.exists(path) and not path.lower().endswith("lock")]
+    problems = [trace.name_problem(path, end) for path in kept]
     return sorted({problem for problem in problems if problem})
 
 
@@ -141,6 +156,7 @@ def test_nothing_is_acknowledged_or_referred_to_before_it_is_synced(traced):
     assert written, f"the flushes wrote no segment file below objects/:\n{server.log_tail()}"
     assert any(naming_writes(trace, path) for path in written), "no metadata names a segment file"
     assert not reference_problems(trace)
+    assert any(gone.endswith("data.log") for gone, _ in trace.removed), "no log file was removed"
     assert not removal_problems(trace)
     assert not lost_names(trace)
 
