@@ -85,10 +85,10 @@ fn time<T>(work: impl FnOnce() -> T) -> Duration {
     clock.monotonic() - start
 }
 
-/// The median.
-fn middle(mut times: Vec<Duration>) -> Duration {
+/// The median and the least.
+fn middle(mut times: Vec<Duration>) -> (Duration, Duration) {
     times.sort_unstable();
-    times[times.len() / 2]
+    (times[times.len() / 2], times[0])
 }
 
 #[test]
@@ -106,9 +106,15 @@ fn search_beside_a_plain_sum() {
                 searches.push(time(|| search(&held, &[], &plan, Tick(u64::MAX - 1)).unwrap()));
             }
             let (sum, search) = (middle(sums), middle(searches));
-            let ratio = search.as_secs_f64() / sum.as_secs_f64();
+            let ratio = |search: Duration, sum: Duration| search.as_secs_f64() / sum.as_secs_f64();
             println!(
-                "{total} × {dim}, {each} a time, {metric:?}, nq {nq}: sum {sum:?}, search {search:?}, {ratio:.2} ×"
+                "{total} × {dim}, {each} a time, {metric:?}, nq {nq}: sum {:?}, search {:?}: {:.2} ×; least {:?}, {:?}: {:.2} ×",
+                sum.0,
+                search.0,
+                ratio(search.0, sum.0),
+                sum.1,
+                search.1,
+                ratio(search.1, sum.1),
             );
         }
         let raw = total * (dim * 4 + 8);

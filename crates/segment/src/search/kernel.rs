@@ -133,10 +133,10 @@ fn measure_at(
     }
 }
 
-/// The loops over queries and rows, in tiles of `$queries` × 4: a tile reads each value once for all its
-/// pairs. What does not fill a tile is done pair by pair. `tile` is the level's own.
+/// The loops over queries and rows, in tiles of 4 × 4: a tile reads each value once for all its pairs. What
+/// does not fill one is done in smaller tiles. `tile` is the level's own.
 macro_rules! loops {
-    ($queries:literal $(, $attribute:meta)?) => {
+    ($($attribute:meta)?) => {
         $(#[$attribute])?
         pub(super) fn run<const SQUARES: bool>(
             dim: usize,
@@ -148,43 +148,47 @@ macro_rules! loops {
             if dim == 0 {
                 return scores.fill(0.0);
             }
-            let (count, stride) = (queries.len() / dim, picked.len());
-            let query = |at: usize| &queries[at * dim..(at + 1) * dim];
-            let row = |at: usize| &data[picked.row(at) * dim..][..dim];
-            let mut q = 0;
-            while q + $queries <= count {
-                let tiled: [&[f32]; $queries] = std::array::from_fn(|i| query(q + i));
-                let mut r = 0;
-                while r + 4 <= stride {
-                    let rows = [row(r), row(r + 1), row(r + 2), row(r + 3)];
-                    let tile = tile::<SQUARES, $queries, 4>(tiled, rows);
-                    for (i, line) in tile.iter().enumerate() {
-                        scores[(q + i) * stride + r..][..4].copy_from_slice(line);
-                    }
-                    r += 4;
-                }
-                while r < stride {
-                    let tile = tile::<SQUARES, $queries, 1>(tiled, [row(r)]);
-                    for (i, line) in tile.iter().enumerate() {
-                        scores[(q + i) * stride + r] = line[0];
-                    }
-                    r += 1;
-                }
-                q += $queries;
+            let stride = picked.len();
+            let mut left = (queries, scores);
+            while left.0.len() >= 4 * dim {
+                let (queries, scores) = (left.0.split_at(4 * dim), left.1.split_at_mut(4 * stride));
+                lines::<SQUARES, 4>(dim, queries.0, data, picked, scores.0);
+                left = (queries.1, scores.1);
             }
-            while q < count {
-                let line = &mut scores[q * stride..(q + 1) * stride];
-                let mut r = 0;
-                while r + 4 <= stride {
-                    let rows = [row(r), row(r + 1), row(r + 2), row(r + 3)];
-                    line[r..r + 4].copy_from_slice(&tile::<SQUARES, 1, 4>([query(q)], rows)[0]);
-                    r += 4;
+            if left.0.len() >= 2 * dim {
+                let (queries, scores) = (left.0.split_at(2 * dim), left.1.split_at_mut(2 * stride));
+                lines::<SQUARES, 2>(dim, queries.0, data, picked, scores.0);
+                left = (queries.1, scores.1);
+            }
+            if left.0.len() >= dim {
+                lines::<SQUARES, 1>(dim, left.0, data, picked, left.1);
+            }
+        }
+
+        $(#[$attribute])?
+        fn lines<const SQUARES: bool, const Q: usize>(
+            dim: usize,
+            queries: &[f32],
+            data: &[f32],
+            picked: Picked<'_>,
+            scores: &mut [f32],
+        ) {
+            let stride = picked.len();
+            let queries: [&[f32]; Q] = std::array::from_fn(|q| &queries[q * dim..][..dim]);
+            let row = |at: usize| &data[picked.row(at) * dim..][..dim];
+            let mut at = 0;
+            while at + 4 <= stride {
+                let rows = [row(at), row(at + 1), row(at + 2), row(at + 3)];
+                for (q, line) in tile::<SQUARES, Q, 4>(queries, rows).iter().enumerate() {
+                    scores[q * stride + at..][..4].copy_from_slice(line);
                 }
-                while r < stride {
-                    line[r] = tile::<SQUARES, 1, 1>([query(q)], [row(r)])[0][0];
-                    r += 1;
+                at += 4;
+            }
+            while at < stride {
+                for (q, line) in tile::<SQUARES, Q, 1>(queries, [row(at)]).iter().enumerate() {
+                    scores[q * stride + at] = line[0];
                 }
-                q += 1;
+                at += 1;
             }
         }
     };
@@ -229,9 +233,9 @@ macro_rules! tile {
             }
             let mut scores = [[0.0; R]; Q];
             for q in 0..Q {
-                for r in 0..R {
-                    scores[q][r] = sum(sums[q][r]);
-                }
+                let mut four = [zero(); 4];
+                four[..R].copy_from_slice(&sums[q]);
+                scores[q].copy_from_slice(&sum_each(four)[..R]);
             }
             scores
         }
@@ -244,7 +248,7 @@ mod avx512 {
 
     use super::Picked;
 
-    loops!(4, target_feature(enable = "avx512f"));
+    loops!(target_feature(enable = "avx512f"));
     tile!(16, target_feature(enable = "avx512f"));
 
     #[target_feature(enable = "avx512f")]
@@ -280,10 +284,21 @@ mod avx512 {
         }
     }
 
+    /// The sum of the lanes of each.
     #[target_feature(enable = "avx512f")]
     #[inline]
-    fn sum(lanes: __m512) -> f32 {
-        _mm512_reduce_add_ps(lanes)
+    fn sum_each([a, b, c, d]: [__m512; 4]) -> [f32; 4] {
+        let ab = _mm512_add_ps(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
+        let cd = _mm512_add_ps(_mm512_unpacklo_ps(c, d), _mm512_unpackhi_ps(c, d));
+        let (ab, cd) = (_mm512_castps_pd(ab), _mm512_castps_pd(cd));
+        // Of each four lanes the first is now of `a`, the second of `b`, …
+        let low = _mm512_castpd_ps(_mm512_unpacklo_pd(ab, cd));
+        let all = _mm512_add_ps(low, _mm512_castpd_ps(_mm512_unpackhi_pd(ab, cd)));
+        let all = _mm512_add_ps(all, _mm512_shuffle_f32x4::<0b01_00_11_10>(all, all));
+        let all = _mm512_castps512_ps256(all);
+        let all = _mm_add_ps(_mm256_castps256_ps128(all), _mm256_extractf128_ps::<1>(all));
+        // SAFETY: four floats are four floats.
+        unsafe { std::mem::transmute(all) }
     }
 }
 
@@ -293,7 +308,7 @@ mod avx2 {
 
     use super::Picked;
 
-    loops!(2, target_feature(enable = "avx2,fma"));
+    loops!(target_feature(enable = "avx2,fma"));
     tile!(8, target_feature(enable = "avx2,fma"));
 
     #[target_feature(enable = "avx2,fma")]
@@ -331,19 +346,26 @@ mod avx2 {
         }
     }
 
+    /// The sum of the lanes of each.
     #[target_feature(enable = "avx2,fma")]
     #[inline]
-    fn sum(lanes: __m256) -> f32 {
-        let four = _mm_add_ps(_mm256_castps256_ps128(lanes), _mm256_extractf128_ps::<1>(lanes));
-        let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
-        _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)))
+    fn sum_each([a, b, c, d]: [__m256; 4]) -> [f32; 4] {
+        let ab = _mm256_add_ps(_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
+        let cd = _mm256_add_ps(_mm256_unpacklo_ps(c, d), _mm256_unpackhi_ps(c, d));
+        let (ab, cd) = (_mm256_castps_pd(ab), _mm256_castps_pd(cd));
+        // Of each four lanes the first is now of `a`, the second of `b`, …
+        let low = _mm256_castpd_ps(_mm256_unpacklo_pd(ab, cd));
+        let all = _mm256_add_ps(low, _mm256_castpd_ps(_mm256_unpackhi_pd(ab, cd)));
+        let all = _mm_add_ps(_mm256_castps256_ps128(all), _mm256_extractf128_ps::<1>(all));
+        // SAFETY: four floats are four floats.
+        unsafe { std::mem::transmute(all) }
     }
 }
 
 mod plain {
     use super::Picked;
 
-    loops!(2);
+    loops!();
 
     /// Sixteen sums side by side, which compilers turn into vectors.
     fn tile<const SQUARES: bool, const Q: usize, const R: usize>(

@@ -17,6 +17,9 @@ const STRIP_BYTES: usize = 128 << 10;
 /// Queries whose scores are kept together.
 const QUERIES: usize = 64;
 
+/// Scores that are passed over together if none is good enough.
+const SKIP: usize = 32;
+
 /// A search that is being done.
 pub(super) struct Scan<'a> {
     members: &'a Members<'a>,
@@ -137,26 +140,41 @@ impl<'a> Scan<'a> {
         collector: &mut impl Collector,
     ) -> Result<(), SegmentError> {
         let mut limit = collector.limit();
-        for (at, &score) in scores.iter().enumerate() {
-            let rank = self.bounds.rank(score);
-            if rank > limit || !self.bounds.admit(score) {
+        for (number, strip) in scores.chunks(SKIP).enumerate() {
+            // Once the best are found nearly nothing gets further than this line.
+            if !strip.iter().fold(false, |any, &score| any | (self.bounds.rank(score) <= limit)) {
                 continue;
             }
-            let row = rows.row(at);
-            let group = match &part.groups {
-                Some(column) => GroupKey::of(column, row)?,
-                None => GroupKey::Null,
-            };
-            if !collector.wants(rank, &group) {
-                continue;
+            for (at, &score) in strip.iter().enumerate() {
+                if self.bounds.rank(score) <= limit && self.bounds.admit(score) {
+                    self.consider(part, rows.row(number * SKIP + at), score, collector)?;
+                    limit = collector.limit();
+                }
             }
-            let Some(key) = part.block.key(part.key_field, row) else { continue };
-            let place = Place { member: part.member, row: part.block.first() + row as u32 };
-            let tick = part.block.ticks().get(row);
-            if self.members.is_newest(place, tick, key) {
-                collector.push(Candidate { rank, key: key.to_key(), tick, place }, group);
-                limit = collector.limit();
-            }
+        }
+        Ok(())
+    }
+
+    fn consider(
+        &self,
+        part: &Part<'_>,
+        row: usize,
+        score: f32,
+        collector: &mut impl Collector,
+    ) -> Result<(), SegmentError> {
+        let rank = self.bounds.rank(score);
+        let group = match &part.groups {
+            Some(column) => GroupKey::of(column, row)?,
+            None => GroupKey::Null,
+        };
+        if !collector.wants(rank, &group) {
+            return Ok(());
+        }
+        let Some(key) = part.block.key(part.key_field, row) else { return Ok(()) };
+        let place = Place { member: part.member, row: part.block.first() + row as u32 };
+        let tick = part.block.ticks().get(row);
+        if self.members.is_newest(place, tick, key) {
+            collector.push(Candidate { rank, key: key.to_key(), tick, place }, group);
         }
         Ok(())
     }
