@@ -55,6 +55,10 @@ impl NodeApi for Scripted {
         self.forgotten.lock().extend(broadcasts.iter().map(|id| (channel.clone(), term, *id)));
     }
 
+    async fn persist(&self, vchannel: &VChannel, _: Tick) -> Result<(), ReadError> {
+        Err(ReadError::NotServed(vchannel.clone()))
+    }
+
     async fn search(&self, search: ShardSearch) -> Result<SearchAnswer, ReadError> {
         Err(ReadError::NotServed(search.read.vchannel))
     }

@@ -10,15 +10,18 @@ use cinclus_env::{Env, timeout};
 use cinclus_meta::DynMetaStore;
 use cinclus_rpc::{AppendError, CoordApi, CoordError, Ddl, DdlDone, DdlError};
 use cinclus_types::message::{Draft, ResourceKey};
-use cinclus_types::{Advice, AssignmentView, BroadcastId, NodeInfo, TickRange, VChannel, ViewVersion};
+use cinclus_types::{
+    Advice, AssignmentView, BroadcastId, NodeInfo, PChannel, TickRange, VChannel, ViewVersion,
+};
 use futures::future::try_join_all;
 use tokio::sync::{OnceCell, watch};
 
 use crate::backoff::Backoff;
 use crate::broadcast::{Broadcaster, Task};
 use crate::channels::ChannelTable;
-use crate::ddl::{PlannedMessage, Planner, wants};
+use crate::ddl::{Plan, PlannedMessage, Planner, wants};
 use crate::locks::{HeldLocks, ResourceLocks, Want};
+use crate::placing::{Placed, Placing};
 use crate::tso::Tso;
 use crate::{CoordConfig, StartError};
 
@@ -40,6 +43,7 @@ pub struct Coordinator {
     tso: Tso,
     view: watch::Sender<AssignmentView>,
     locks: ResourceLocks,
+    placing: Placing,
     /// What is known once the logs are assigned.
     broadcaster: OnceCell<Broadcaster>,
 }
@@ -55,8 +59,8 @@ impl Coordinator {
         let version = tso.grant(1).await.map_err(|_| StartError::Concurrent)?;
         let version = ViewVersion { global: version.first.0 as i64, local: 0 };
         let view = watch::Sender::new(AssignmentView { version, ..AssignmentView::default() });
-        let locks = ResourceLocks::default();
-        Ok(Arc::new(Coordinator { parts, config, tso, view, locks, broadcaster: OnceCell::new() }))
+        let (locks, placing, broadcaster) = (ResourceLocks::default(), Placing::default(), OnceCell::new());
+        Ok(Arc::new(Coordinator { parts, config, tso, view, locks, placing, broadcaster }))
     }
 
     /// Gives all logs to `node`, opens them, and takes up the changes that a crash left behind. Those go on
@@ -100,11 +104,7 @@ impl Coordinator {
         let broadcaster = self.broadcaster.get().ok_or_else(|| unavailable("starting"))?;
         let (locks, keys) = self.lock(ddl).await;
         let ids = self.grant(Planner::ids_needed(ddl) + 1).await?;
-        let plan = {
-            let view = self.parts.collections.view();
-            let (control, channels) = (broadcaster.table.control().clone(), broadcaster.table.usable());
-            Planner::new(&view, &self.config, control, &channels, ids).plan(ddl)?
-        };
+        let (plan, placed) = self.plan(ddl, &broadcaster.table, ids)?;
         let Some(message) = plan.message else {
             return Ok(DdlDone { tick: ids.last(), ..DdlDone::default() });
         };
@@ -119,9 +119,30 @@ impl Coordinator {
             return Err(DdlError::Invalid(format!("the change takes {bytes} bytes, the limit is {max}")));
         }
         // In a task of its own: a caller that goes away in the middle leaves no half change behind.
-        let carried = broadcaster.start(task, locks).join().await.flatten();
+        let carried = broadcaster.start(task, (locks, placed)).join().await.flatten();
         let tick = carried.ok_or_else(|| unavailable("shutting down"))??;
         Ok(DdlDone { tick, ..DdlDone::default() })
+    }
+
+    /// Judges a change by the newest view.
+    fn plan(
+        &self,
+        ddl: &Ddl,
+        table: &ChannelTable,
+        ids: TickRange,
+    ) -> Result<(Plan, Option<Placed>), DdlError> {
+        let view = self.parts.collections.view();
+        let mut placing = self.placing.lock();
+        let load = |channel: PChannel| {
+            let on_their_way = placing.get(&channel).copied().unwrap_or_default();
+            (channel, on_their_way)
+        };
+        let channels = table.usable().into_iter().map(load).collect();
+        let plan = Planner::new(&view, &self.config, table.control().clone(), &channels, ids).plan(ddl)?;
+        let shards =
+            plan.edit.put_collections.first().filter(|_| matches!(ddl, Ddl::CreateCollection { .. }));
+        let placed = shards.map(|entry| self.placing.note(&mut placing, &entry.vchannels));
+        Ok((plan, placed))
     }
 
     /// Takes the locks that a change needs. A name may come to mean another collection while they are

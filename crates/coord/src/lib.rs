@@ -18,6 +18,7 @@ pub mod ddl;
 pub mod error;
 pub mod keys;
 pub mod locks;
+pub mod placing;
 pub mod stored_bound;
 pub mod tso;
 

@@ -46,13 +46,17 @@ impl Broadcaster {
         Ok(tasks)
     }
 
-    /// Begins a task and carries it through, whether or not the handle is kept. The locks are let go when
-    /// the catalog shows the change, or when it is certain that nothing has begun.
-    pub fn start(&self, task: Task, locks: HeldLocks) -> TaskHandle<Option<Result<Tick, DdlError>>> {
+    /// Begins a task and carries it through, whether or not the handle is kept. `held`, its locks, is let
+    /// go when the catalog shows the change, or when it is certain that nothing has begun.
+    pub fn start<H: Send + 'static>(
+        &self,
+        task: Task,
+        held: H,
+    ) -> TaskHandle<Option<Result<Tick, DdlError>>> {
         let broadcaster = self.clone();
         self.tasks.spawn_until_cancelled("broadcast", async move {
             broadcaster.begin(&task).await?;
-            Ok(broadcaster.carry_through(task, locks).await)
+            Ok(broadcaster.carry_through(task, held).await)
         })
     }
 
@@ -97,7 +101,7 @@ impl Broadcaster {
     }
 
     /// Carries a task that has begun to its end; answers the greatest tick of its messages.
-    async fn carry_through(&self, task: Task, locks: HeldLocks) -> Tick {
+    async fn carry_through<H: Send>(&self, task: Task, held: H) -> Tick {
         // Invariant C2: every target has the message before the task is gone.
         let appends = task.message.vchannels.iter().map(|vchannel| self.append(&task, vchannel));
         let tick = join_all(appends).await.into_iter().max().unwrap_or_default();
@@ -113,7 +117,7 @@ impl Broadcaster {
                 }
             }
         }
-        drop(locks);
+        drop(held);
         // Beside the caller's way: nobody waits for a node that does not answer.
         let broadcaster = self.clone();
         self.tasks.spawn_until_cancelled("forget-broadcast", async move { broadcaster.forget(&task).await });

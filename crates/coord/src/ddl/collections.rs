@@ -95,7 +95,8 @@ impl Planner<'_> {
 
     /// VChannels in the logs that hold the fewest.
     fn spread(&self, collection: CollectionId, shards: u32) -> Vec<VChannel> {
-        let mut load: BTreeMap<&PChannel, usize> = self.channels.iter().map(|channel| (channel, 0)).collect();
+        let mut load: BTreeMap<&PChannel, usize> =
+            self.channels.iter().map(|(channel, on_their_way)| (channel, *on_their_way)).collect();
         for entry in self.view.all_collections() {
             for vchannel in &entry.vchannels {
                 if let Some(count) = load.get_mut(&vchannel.pchannel()) {
@@ -103,11 +104,12 @@ impl Planner<'_> {
                 }
             }
         }
-        let mut by_load: Vec<(usize, usize)> =
-            self.channels.iter().enumerate().map(|(index, channel)| (load[channel], index)).collect();
+        let mut by_load: Vec<(usize, &PChannel)> =
+            load.into_iter().map(|(channel, count)| (count, channel)).collect();
         by_load.sort_unstable();
         (0..shards)
-            .map(|shard| self.channels[by_load[shard as usize % by_load.len()].1].shard(collection, shard))
+            .zip(by_load.iter().cycle())
+            .map(|(shard, (_, log))| log.shard(collection, shard))
             .collect()
     }
 

@@ -37,19 +37,21 @@ pub struct Planner<'a> {
     pub(crate) view: &'a CollectionsView,
     pub(crate) config: &'a CoordConfig,
     pub(crate) control: VChannel,
-    pub(crate) channels: &'a [PChannel],
+    /// The logs that take new shards, with the shards that are on their way there.
+    pub(crate) channels: &'a BTreeMap<PChannel, usize>,
     ids: TickRange,
     used: u32,
 }
 
 impl<'a> Planner<'a> {
-    /// A planner that takes ids from `ids`.
+    /// A planner that takes ids from `ids`. New shards go into `channels`, of which each says how many shards
+    /// are on their way there beside those that the view shows.
     #[must_use]
     pub fn new(
         view: &'a CollectionsView,
         config: &'a CoordConfig,
         control: VChannel,
-        channels: &'a [PChannel],
+        channels: &'a BTreeMap<PChannel, usize>,
         ids: TickRange,
     ) -> Planner<'a> {
         Planner { view, config, control, channels, ids, used: 0 }
