@@ -65,6 +65,9 @@ pub enum SegmentError {
         /// Floats of one query.
         dim: usize,
     },
+    /// Nobody waits for the answer any more.
+    #[error("nobody waits for the answer any more")]
+    Gone,
     /// Groups are made by integers, booleans and texts.
     #[error("field {0} cannot be grouped by: only Bool, Int8 to Int64 and VarChar can")]
     NotAGroup(FieldId),
@@ -75,7 +78,7 @@ impl SegmentError {
     #[must_use]
     pub fn advice(&self) -> Advice {
         match self {
-            SegmentError::Full { .. } => Advice::Retry,
+            SegmentError::Full { .. } | SegmentError::Gone => Advice::Retry,
             SegmentError::NoPrimaryKey { .. }
             | SegmentError::MissingKeys { .. }
             | SegmentError::WrongKeyType { .. }

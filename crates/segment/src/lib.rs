@@ -18,4 +18,4 @@ pub mod search;
 pub use error::SegmentError;
 pub use files::{ChunkWriter, FileError, SealedLoader};
 pub use growing::{RowRun, RowTicks, Segment};
-pub use search::{newest, query, search};
+pub use search::{newest, query, query_on, search, search_on};

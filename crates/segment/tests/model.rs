@@ -4,13 +4,16 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use cinclus_env::Compute;
 use cinclus_rpc::{QueryPlan, RangeBounds, SearchPlan};
-use cinclus_segment::{RowTicks, Segment, newest, query, search};
+use cinclus_segment::{RowTicks, Segment, newest, query, query_on, search, search_on};
 use cinclus_types::{
     CollectionId, CollectionSchema, Column, ColumnData, DataType, FieldId, FieldSchema, Key, Keys, Metric,
     PartitionId, Rows, SegmentId, Tick,
 };
+use futures::executor::block_on;
 use proptest::prelude::*;
 
 const KEY: FieldId = FieldId(100);
@@ -76,6 +79,7 @@ fn schema(text_keys: bool) -> Arc<CollectionSchema> {
 }
 
 struct World {
+    compute: Compute,
     text_keys: bool,
     segments: Vec<Arc<Segment>>,
     rows: Vec<Row>,
@@ -89,7 +93,14 @@ impl World {
             Segment::new(SegmentId(n), CollectionId(1), PartitionId(n % 2), schema(text_keys)).unwrap()
         };
         let segments = (0..3).map(|n| Arc::new(segment(n))).collect();
-        World { text_keys, segments, rows: Vec::new(), tick: 10, next_key: 1000 }
+        World {
+            compute: Compute::threads(3),
+            text_keys,
+            segments,
+            rows: Vec::new(),
+            tick: 10,
+            next_key: 1000,
+        }
     }
 
     fn key(&self, key: i64) -> Key {
@@ -210,6 +221,54 @@ impl World {
         assert_eq!(newest(&self.segments, &partitions, &self.keys(&keys), Tick(at)), expected);
     }
 
+    /// Queries with filters: the newest row of a key must match, an older one does not stand in for it.
+    fn check_filters(&self, at: u64, steps: usize) {
+        let newest_rows = self.newest(at, None);
+        let some_keys: Vec<i64> = (0..20).map(|n| (n * 7 + steps as i64) % 31).collect();
+        let names: Vec<String> = some_keys
+            .iter()
+            .map(|&key| match self.key(key) {
+                Key::Int64(key) => key.to_string(),
+                Key::VarChar(key) => format!("\"{key}\""),
+            })
+            .collect();
+        let by_key = format!("id in [{}]", names.join(", "));
+        let filters: [(&str, &dyn Fn(&Row) -> bool); 4] = [
+            ("colour == 2", &|row| row.colour == 2),
+            ("colour in [0, 3] and not (colour == 3)", &|row| row.colour == 0),
+            (&by_key, &|row| some_keys.contains(&row.key)),
+            ("colour > 9", &|_| false),
+        ];
+        for (text, matches) in filters {
+            let filter = cinclus_expr::parse(text, &schema(self.text_keys), &BTreeMap::new()).unwrap();
+            let filter = Some(Arc::new(filter));
+            let count = QueryPlan { filter: filter.clone(), limit: None, count_only: true, output: vec![] };
+            let expected = self.visible(at, None).into_iter().filter(|row| matches(row)).count();
+            assert_eq!(
+                query(&self.segments, &[], &count, Tick(at)).unwrap().count,
+                expected as u64,
+                "{text}"
+            );
+            for limit in [None, Some(3)] {
+                let plan = QueryPlan { limit, count_only: false, output: vec![COLOUR], ..count.clone() };
+                let answer = query(&self.segments, &[], &plan, Tick(at)).unwrap();
+                let matching = newest_rows.iter().filter(|(_, rows)| matches(rows.last().unwrap()));
+                let take = limit.unwrap_or(usize::MAX);
+                let expected: Vec<Key> = matching.map(|(&key, _)| self.key(key)).take(take).collect();
+                assert_eq!(answer.keys, expected, "{text} at {at}");
+                let plan = Arc::new(plan);
+                let on_pool = query_on(&self.compute, &self.segments, &[], &plan, Tick(at));
+                assert_eq!(block_on(on_pool).unwrap(), answer);
+            }
+            let plan = SearchPlan { filter, ..plan(Metric::L2, &[0.5, 1.0, -1.0], 6) };
+            let hits = search(&self.segments, &[], &plan, Tick(at)).unwrap();
+            let mut ranked = World::ranked(&newest_rows, &plan, &plan.queries);
+            ranked.retain(|(_, key)| matches(newest_rows[key].last().unwrap()));
+            let expected: Vec<Key> = ranked.iter().take(6).map(|(_, key)| self.key(*key)).collect();
+            assert_eq!(hits.keys, expected, "{text} at {at}");
+        }
+    }
+
     /// Rank (less is better) and key of what a search should answer. A key that was inserted twice at one
     /// tick may be answered by either row: such keys are left out of what is compared.
     fn ranked(newest: &BTreeMap<i64, Vec<&Row>>, plan: &SearchPlan, query: &[f32]) -> Vec<(f32, i64)> {
@@ -231,6 +290,8 @@ impl World {
     fn check_search(&self, at: u64, plan: &SearchPlan) {
         let hits = search(&self.segments, &[], plan, Tick(at)).unwrap();
         assert_eq!(hits.counts.len(), plan.nq());
+        let on_pool = search_on(&self.compute, &self.segments, &[], plan, Tick(at));
+        assert_eq!(block_on(on_pool).unwrap(), hits);
         let newest = self.newest(at, None);
         let mut start = 0;
         for (number, query) in plan.queries.chunks(DIM).enumerate() {
@@ -315,11 +376,13 @@ proptest! {
     #[test]
     fn searches_find_what_a_plain_loop_finds(steps in steps(), text_keys: bool, k in 1..12_usize) {
         let mut world = World::new(text_keys);
+        let steps_taken = steps.len();
         for step in &each_once(steps) {
             world.step(step);
         }
         let queries = [1.0, 0.0, -1.0, 2.0, 2.0, 0.5, 0.0, 0.0, 0.0, -1.0, -1.0, 1.0, 0.3, 0.2, 0.1];
         for at in [world.tick / 2, world.tick] {
+            world.check_filters(at, steps_taken);
             for metric in [Metric::L2, Metric::Ip, Metric::Cosine] {
                 let plain = plan(metric, &queries, k);
                 world.check_search(at, &plain);
@@ -342,6 +405,8 @@ proptest! {
         let query = [1.0, 0.5, -1.0];
         let plan = SearchPlan { group_by: Some(COLOUR), group_size, ..plan(Metric::L2, &query, k) };
         let hits = search(&world.segments, &[], &plan, Tick(world.tick)).unwrap();
+        let on_pool = search_on(&world.compute, &world.segments, &[], &plan, Tick(world.tick));
+        prop_assert_eq!(&block_on(on_pool).unwrap(), &hits);
         let rows = world.newest(world.tick, None);
         let mut groups: BTreeMap<i64, usize> = BTreeMap::new();
         let mut leaders: Vec<i64> = Vec::new();
@@ -448,4 +513,62 @@ fn rows_that_do_not_fit_are_refused_and_change_nothing() {
     let two_of_three = RowTicks::Each(vec![Tick(1)]);
     assert!(segment.insert_ticks(Rows { count: 2, columns: vec![keys()] }, two_of_three).is_err());
     assert_eq!((segment.rows(), segment.newest(&Key::Int64(1), Tick(9))), (0, None));
+}
+
+/// One writer and several readers at once. Invariant Q1: at each published tick a reader sees exactly the
+/// rows of the model, however far the writer has gone on.
+#[test]
+fn readers_beside_the_writer_see_each_published_tick_whole() {
+    const STEPS: u64 = 3000;
+    let segment =
+        Arc::new(Segment::new(SegmentId(1), CollectionId(1), PartitionId(1), schema(false)).unwrap());
+    let published = Arc::new(AtomicU64::new(0));
+    let compute = Compute::threads(4);
+    // Step t inserts the keys t and −t and deletes the key t − 10: 2t rows less t − 10 are visible.
+    let visible = |t: u64| 2 * t - t.saturating_sub(10);
+    let writer = compute.run({
+        let (segment, published) = (segment.clone(), published.clone());
+        move || {
+            for t in 1..=STEPS {
+                let keys = vec![t as i64, -(t as i64)];
+                let vectors = ColumnData::FloatVector { dim: DIM, data: vec![t as f32; 2 * DIM] };
+                let columns = vec![
+                    Column::new(KEY, ColumnData::Int64(keys)),
+                    Column::new(VECTOR, vectors),
+                    Column::new(COLOUR, ColumnData::Int64(vec![1, 2])),
+                ];
+                segment.insert(Rows { count: 2, columns }, Tick(t)).unwrap();
+                if t > 10 {
+                    segment.delete(&Keys::Int64(vec![t as i64 - 10]), Tick(t));
+                }
+                published.store(t, Ordering::Release);
+            }
+        }
+    });
+    let reader = |number: u64| {
+        let (segments, published) = (vec![segment.clone()], published.clone());
+        compute.run(move || {
+            let mut reads = 0;
+            loop {
+                let newest = published.load(Ordering::Acquire);
+                // Also older snapshots.
+                let at = newest.saturating_sub(number * 40);
+                let count = QueryPlan { filter: None, limit: None, count_only: true, output: vec![] };
+                assert_eq!(query(&segments, &[], &count, Tick(at)).unwrap().count, visible(at));
+                assert_eq!(segments[0].newest(&Key::Int64(1), Tick(at)).is_some(), (1..=10).contains(&at));
+                if at > 0 {
+                    let query = vec![at as f32; DIM];
+                    let hits = search(&segments, &[], &plan(Metric::L2, &query, 2), Tick(at)).unwrap();
+                    assert_eq!(hits.keys, [Key::Int64(-(at as i64)), Key::Int64(at as i64)]);
+                }
+                reads += 1;
+                if newest == STEPS {
+                    return reads;
+                }
+            }
+        })
+    };
+    let readers = futures::future::join_all((0..3).map(reader));
+    let (_, reads) = block_on(futures::future::join(writer, readers));
+    assert!(reads.iter().all(|&reads: &u64| reads > 0));
 }

@@ -11,11 +11,22 @@ use super::top::Place;
 use crate::SegmentError;
 use crate::growing::KeyRef;
 
+/// A query of no more rows, or …
+const SMALL_ROWS: u64 = 1024;
+/// … of no more keys, is done where it was asked for.
+const SMALL_KEYS: usize = 128;
+
 /// A row that matches. Orders by key.
 type Found = (Key, Tick, Place);
 
 /// The answer to a query over these segments.
-pub(super) fn answer(members: &Members<'_>, plan: &QueryPlan) -> Result<QueryAnswer, SegmentError> {
+///
+/// `gone` is asked between blocks: whether nobody waits for the answer any more.
+pub(super) fn answer(
+    members: &Members,
+    plan: &QueryPlan,
+    gone: &dyn Fn() -> bool,
+) -> Result<QueryAnswer, SegmentError> {
     let at = members.at();
     let key_field = members.iter().next().map(|(_, member)| member.segment.key_field());
     let keys = match (&plan.filter, key_field) {
@@ -25,13 +36,13 @@ pub(super) fn answer(members: &Members<'_>, plan: &QueryPlan) -> Result<QueryAns
     if plan.count_only {
         let count = match &keys {
             Some(keys) => count_keys(members, keys),
-            None => count(members, plan)?,
+            None => count(members, plan, gone)?,
         };
         return Ok(QueryAnswer { at, count, ..QueryAnswer::default() });
     }
     let found = match &keys {
         Some(keys) => by_keys(members, keys, plan.limit),
-        None => by_filter(members, plan)?,
+        None => by_filter(members, plan, gone)?,
     };
     let places: Vec<Place> = found.iter().map(|(_, _, place)| *place).collect();
     let rows = members.fetch(&places, &plan.output)?;
@@ -39,25 +50,36 @@ pub(super) fn answer(members: &Members<'_>, plan: &QueryPlan) -> Result<QueryAns
     Ok(QueryAnswer { at, count: 0, keys, ticks, rows })
 }
 
+/// Whether the answer takes less than handing the query to another thread.
+pub(super) fn is_small(members: &Members, plan: &QueryPlan) -> bool {
+    let key_field = members.iter().next().map(|(_, member)| member.segment.key_field());
+    let keys = plan.filter.as_ref().zip(key_field).and_then(|(filter, field)| filter.primary_keys(field));
+    let rows: u64 = members.iter().map(|(_, member)| u64::from(member.view.rows())).sum();
+    rows <= SMALL_ROWS || keys.is_some_and(|keys| keys.len() <= SMALL_KEYS)
+}
+
 /// Every visible row that matches counts, also an older one of the same key.
-fn count(members: &Members<'_>, plan: &QueryPlan) -> Result<u64, SegmentError> {
+fn count(members: &Members, plan: &QueryPlan, gone: &dyn Fn() -> bool) -> Result<u64, SegmentError> {
     let mut count = 0;
     for (_, member) in members.iter() {
         for block in member.view.blocks() {
+            if gone() {
+                return Err(SegmentError::Gone);
+            }
             count += pick(block, &member.schema, plan.filter.as_deref(), members.at())?.picked().len() as u64;
         }
     }
     Ok(count)
 }
 
-fn count_keys(members: &Members<'_>, keys: &Keys) -> u64 {
+fn count_keys(members: &Members, keys: &Keys) -> u64 {
     let rows =
         |row| members.iter().map(move |(_, m)| m.segment.count_of(KeyRef::nth(keys, row), members.at()));
     (0..keys.len()).flat_map(rows).sum()
 }
 
 /// `keys` ascend.
-fn by_keys(members: &Members<'_>, keys: &Keys, limit: Option<usize>) -> Vec<Found> {
+fn by_keys(members: &Members, keys: &Keys, limit: Option<usize>) -> Vec<Found> {
     let newest = |row| {
         let key = KeyRef::nth(keys, row);
         members.newest(key).map(|(tick, place)| (key.to_key(), tick, place))
@@ -65,7 +87,11 @@ fn by_keys(members: &Members<'_>, keys: &Keys, limit: Option<usize>) -> Vec<Foun
     (0..keys.len()).filter_map(newest).take(limit.unwrap_or(usize::MAX)).collect()
 }
 
-fn by_filter(members: &Members<'_>, plan: &QueryPlan) -> Result<Vec<Found>, SegmentError> {
+fn by_filter(
+    members: &Members,
+    plan: &QueryPlan,
+    gone: &dyn Fn() -> bool,
+) -> Result<Vec<Found>, SegmentError> {
     let limit = plan.limit.unwrap_or(usize::MAX);
     if limit == 0 {
         return Ok(Vec::new());
@@ -75,6 +101,9 @@ fn by_filter(members: &Members<'_>, plan: &QueryPlan) -> Result<Vec<Found>, Segm
     for (number, member) in members.iter() {
         let key_field = member.segment.key_field();
         for block in member.view.blocks() {
+            if gone() {
+                return Err(SegmentError::Gone);
+            }
             let picked = pick(block, &member.schema, plan.filter.as_deref(), members.at())?;
             let picked = picked.picked();
             for row in (0..picked.len()).map(|at| picked.row(at)) {

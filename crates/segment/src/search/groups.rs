@@ -56,8 +56,8 @@ impl BestOfGroups {
     }
 
     /// Collects up to `size` rows of each of these groups in a second pass.
-    pub(super) fn into_members(self, size: usize) -> MembersOfGroups {
-        MembersOfGroups { groups: self.best.into_keys().map(|group| (group, Top::new(size))).collect() }
+    pub(super) fn members(&self, size: usize) -> MembersOfGroups {
+        MembersOfGroups { groups: self.best.keys().map(|group| (group.clone(), Top::new(size))).collect() }
     }
 }
 
@@ -91,6 +91,14 @@ impl Collector for BestOfGroups {
         }
     }
 
+    fn merge(&mut self, other: BestOfGroups) {
+        for (candidate, group) in other.order {
+            if self.wants(candidate.rank, &group) {
+                self.push(candidate, group);
+            }
+        }
+    }
+
     fn finish(self) -> Vec<Candidate> {
         self.order.into_keys().collect()
     }
@@ -114,6 +122,14 @@ impl Collector for MembersOfGroups {
     fn push(&mut self, candidate: Candidate, group: GroupKey) {
         if let Some(top) = self.groups.get_mut(&group) {
             top.push(candidate, group);
+        }
+    }
+
+    fn merge(&mut self, other: MembersOfGroups) {
+        for (group, top) in other.groups {
+            if let Some(mine) = self.groups.get_mut(&group) {
+                mine.merge(top);
+            }
         }
     }
 

@@ -9,33 +9,33 @@ use crate::growing::{KeyRef, View};
 use crate::{Segment, SegmentError};
 
 /// The segments of the asked partitions, each as it stood when the request came.
-pub(super) struct Members<'a> {
-    list: Vec<Member<'a>>,
+pub(super) struct Members {
+    list: Vec<Member>,
     /// Any segment, also one without rows: it knows the columns.
-    any: Option<&'a Segment>,
+    any: Option<Arc<Segment>>,
     at: Tick,
 }
 
 /// One segment of them.
-pub(super) struct Member<'a> {
-    pub(super) segment: &'a Segment,
+pub(super) struct Member {
+    pub(super) segment: Arc<Segment>,
     pub(super) view: View,
     pub(super) schema: Arc<CollectionSchema>,
     /// Where a newer row of a key of this segment could be: in other segments, or in itself.
     rivals: Vec<u32>,
 }
 
-impl<'a> Members<'a> {
-    pub(super) fn new(segments: &'a [Arc<Segment>], partitions: &[PartitionId], at: Tick) -> Members<'a> {
+impl Members {
+    pub(super) fn new(segments: &[Arc<Segment>], partitions: &[PartitionId], at: Tick) -> Members {
         let asked =
             |segment: &&Arc<Segment>| partitions.is_empty() || partitions.contains(&segment.partition());
-        let mut list: Vec<Member<'a>> = Vec::new();
-        let mut any: Option<&'a Segment> = None;
+        let mut list: Vec<Member> = Vec::new();
+        let mut any = None;
         for segment in segments.iter().filter(asked) {
-            any = any.or(Some(segment));
+            any = any.or_else(|| Some(segment.clone()));
             let (view, schema) = segment.view_and_schema();
             if view.rows() > 0 {
-                list.push(Member { segment, view, schema, rivals: Vec::new() });
+                list.push(Member { segment: segment.clone(), view, schema, rivals: Vec::new() });
             }
         }
         let spans: Vec<_> = list.iter().map(|member| member.segment.key_span()).collect();
@@ -59,8 +59,12 @@ impl<'a> Members<'a> {
         self.at
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &Member<'a>)> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &Member)> {
         (0..).zip(&self.list)
+    }
+
+    pub(super) fn member(&self, number: u32) -> &Member {
+        &self.list[number as usize]
     }
 
     /// Whether no newer row of its key is visible. Of rows with the same tick the last is the newest, so that
@@ -75,7 +79,7 @@ impl<'a> Members<'a> {
 
     /// The newest visible row of a key.
     pub(super) fn newest(&self, key: KeyRef<'_>) -> Option<(Tick, Place)> {
-        let in_member = |(member, at): (u32, &Member<'_>)| {
+        let in_member = |(member, at): (u32, &Member)| {
             at.segment.newest_row(key, self.at).map(|(row, tick)| (tick, Place { member, row }))
         };
         self.iter().filter_map(in_member).max()
@@ -83,7 +87,7 @@ impl<'a> Members<'a> {
 
     /// The values of rows from all members, in this order.
     pub(super) fn fetch(&self, places: &[Place], fields: &[FieldId]) -> Result<Rows, SegmentError> {
-        if let (Some(any), true) = (self.any, places.is_empty()) {
+        if let (Some(any), true) = (&self.any, places.is_empty()) {
             return any.fetch(&[], fields);
         }
         let mut order: Vec<usize> = (0..places.len()).collect();

@@ -16,4 +16,4 @@ mod reader;
 mod scan;
 mod top;
 
-pub use reader::{newest, query, search};
+pub use reader::{newest, query, query_on, search, search_on};

@@ -1,13 +1,15 @@
 //! Searches and queries over segments.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use cinclus_env::Compute;
 use cinclus_rpc::{Hits, QueryAnswer, QueryPlan, SearchPlan};
 use cinclus_types::{Keys, PartitionId, Tick};
 
-use super::answer::answer;
+use super::answer::{answer, is_small};
 use super::bounds::Bounds;
-use super::groups::BestOfGroups;
+use super::groups::{BestOfGroups, MembersOfGroups};
 use super::members::Members;
 use super::scan::Scan;
 use super::top::{Candidate, Collector, Place, Top};
@@ -27,16 +29,43 @@ pub fn search(
     plan: &SearchPlan,
     at: Tick,
 ) -> Result<Hits, SegmentError> {
-    if plan.dim == 0 || !plan.queries.len().is_multiple_of(plan.dim) {
-        return Err(SegmentError::BrokenQueries { floats: plan.queries.len(), dim: plan.dim });
-    }
-    let members = Members::new(segments, partitions, at);
-    let scan = Scan::new(&members, plan);
+    let scan = scan(segments, partitions, plan, at)?;
     let best = match plan.group_by {
-        None => collect(&scan, (0..plan.nq()).map(|_| Top::new(plan.k)).collect())?,
-        Some(_) => grouped(&scan, plan)?,
+        None => ranked(collect(&scan, tops(plan))?),
+        Some(_) => {
+            let best = collect(&scan, groups(plan))?;
+            if plan.group_size <= 1 { ranked(best) } else { ranked(collect(&scan, members_of(&best, plan))?) }
+        }
     };
-    hits(&members, plan, best)
+    hits(&scan, best)
+}
+
+/// As [`search`], on the compute pool: in slices of about a millisecond, on all its threads, and no further
+/// when the caller has gone. What is small is done at once.
+///
+/// # Errors
+/// As [`search`].
+pub async fn search_on(
+    compute: &Compute,
+    segments: &[Arc<Segment>],
+    partitions: &[PartitionId],
+    plan: &SearchPlan,
+    at: Tick,
+) -> Result<Hits, SegmentError> {
+    let scan = Arc::new(scan(segments, partitions, plan, at)?);
+    let compute = if scan.is_small() { &Compute::inline() } else { compute };
+    let best = match plan.group_by {
+        None => ranked(collect_on(compute, &scan, || tops(plan)).await?),
+        Some(_) => {
+            let best = collect_on(compute, &scan, || groups(plan)).await?;
+            if plan.group_size <= 1 {
+                ranked(best)
+            } else {
+                ranked(collect_on(compute, &scan, || members_of(&best, plan)).await?)
+            }
+        }
+    };
+    compute.run(move || hits(&scan, best)).await
 }
 
 /// The rows that are visible at `at` and match, in the segments of these partitions (none named: all), by
@@ -51,7 +80,26 @@ pub fn query(
     plan: &QueryPlan,
     at: Tick,
 ) -> Result<QueryAnswer, SegmentError> {
-    answer(&Members::new(segments, partitions, at), plan)
+    answer(&Members::new(segments, partitions, at), plan, &|| false)
+}
+
+/// As [`query`], on the compute pool, and no further when the caller has gone. What is small is done at once.
+///
+/// # Errors
+/// As [`query`].
+pub async fn query_on(
+    compute: &Compute,
+    segments: &[Arc<Segment>],
+    partitions: &[PartitionId],
+    plan: &Arc<QueryPlan>,
+    at: Tick,
+) -> Result<QueryAnswer, SegmentError> {
+    let members = Members::new(segments, partitions, at);
+    if is_small(&members, plan) {
+        return answer(&members, plan, &|| false);
+    }
+    let plan = plan.clone();
+    compute.run_cancellable(move |cancelled| answer(&members, &plan, &|| cancelled.get())).await
 }
 
 /// The tick of the newest row of each key that is visible at `at` in the segments of these partitions (none
@@ -72,24 +120,70 @@ pub fn newest(
     (0..keys.len()).map(newest_of).collect()
 }
 
-fn collect<C: Collector>(
-    scan: &Scan<'_>,
-    mut collectors: Vec<C>,
-) -> Result<Vec<Vec<Candidate>>, SegmentError> {
-    scan.run(&mut collectors)?;
-    Ok(collectors.into_iter().map(Collector::finish).collect())
-}
-
-fn grouped(scan: &Scan<'_>, plan: &SearchPlan) -> Result<Vec<Vec<Candidate>>, SegmentError> {
-    let mut best: Vec<_> = (0..plan.nq()).map(|_| BestOfGroups::new(plan.k)).collect();
-    scan.run(&mut best)?;
-    if plan.group_size <= 1 {
-        return Ok(best.into_iter().map(Collector::finish).collect());
+fn scan(
+    segments: &[Arc<Segment>],
+    partitions: &[PartitionId],
+    plan: &SearchPlan,
+    at: Tick,
+) -> Result<Scan, SegmentError> {
+    if plan.dim == 0 || !plan.queries.len().is_multiple_of(plan.dim) {
+        return Err(SegmentError::BrokenQueries { floats: plan.queries.len(), dim: plan.dim });
     }
-    collect(scan, best.into_iter().map(|best| best.into_members(plan.group_size)).collect())
+    Ok(Scan::new(Members::new(segments, partitions, at), plan.clone()))
 }
 
-fn hits(members: &Members<'_>, plan: &SearchPlan, best: Vec<Vec<Candidate>>) -> Result<Hits, SegmentError> {
+fn tops(plan: &SearchPlan) -> Vec<Top> {
+    (0..plan.nq()).map(|_| Top::new(plan.k)).collect()
+}
+
+fn groups(plan: &SearchPlan) -> Vec<BestOfGroups> {
+    (0..plan.nq()).map(|_| BestOfGroups::new(plan.k)).collect()
+}
+
+fn members_of(best: &[BestOfGroups], plan: &SearchPlan) -> Vec<MembersOfGroups> {
+    best.iter().map(|best| best.members(plan.group_size)).collect()
+}
+
+fn ranked(collectors: Vec<impl Collector>) -> Vec<Vec<Candidate>> {
+    collectors.into_iter().map(Collector::finish).collect()
+}
+
+fn collect<C: Collector>(scan: &Scan, mut collectors: Vec<C>) -> Result<Vec<C>, SegmentError> {
+    scan.run_all(&mut collectors)?;
+    Ok(collectors)
+}
+
+/// Each thread of the pool takes slices as long as there are any, into collectors of its own.
+async fn collect_on<C: Collector>(
+    compute: &Compute,
+    scan: &Arc<Scan>,
+    collectors: impl Fn() -> Vec<C>,
+) -> Result<Vec<C>, SegmentError> {
+    let slices = scan.slices();
+    let next = AtomicUsize::new(0);
+    let lane = || async {
+        let mut collectors = collectors();
+        while let Some(slice) = slices.get(next.fetch_add(1, Ordering::Relaxed)).cloned() {
+            let scan = scan.clone();
+            let work = move || (scan.run(slice, &mut collectors), collectors);
+            let (outcome, back) = compute.run(work).await;
+            outcome?;
+            collectors = back;
+        }
+        Ok(collectors)
+    };
+    let lanes = compute.parallelism().min(slices.len()).max(1);
+    let lanes = futures::future::try_join_all((0..lanes).map(|_| lane()).collect::<Vec<_>>()).await?;
+    let mut lanes = lanes.into_iter();
+    let mut all = lanes.next().unwrap_or_default();
+    for lane in lanes {
+        all.iter_mut().zip(lane).for_each(|(mine, theirs)| mine.merge(theirs));
+    }
+    Ok(all)
+}
+
+fn hits(scan: &Scan, best: Vec<Vec<Candidate>>) -> Result<Hits, SegmentError> {
+    let plan = scan.plan();
     let mut fields = plan.output.clone();
     fields.extend(plan.group_by.filter(|field| !plan.output.contains(field)));
     let bounds = Bounds::of(plan);
@@ -101,6 +195,6 @@ fn hits(members: &Members<'_>, plan: &SearchPlan, best: Vec<Vec<Candidate>>) -> 
         hits.ticks.push(candidate.tick);
         places.push(candidate.place);
     }
-    hits.rows = members.fetch(&places, &fields)?;
+    hits.rows = scan.members().fetch(&places, &fields)?;
     Ok(hits)
 }

@@ -1,13 +1,17 @@
 //! One pass over the vectors.
 
+use std::borrow::Cow;
+use std::ops::Range;
+use std::sync::Arc;
+
 use cinclus_rpc::SearchPlan;
-use cinclus_types::{ColumnData, FieldId, Metric};
+use cinclus_types::{Column, ColumnData, FieldId, Metric};
 
 use super::bounds::Bounds;
 use super::groups::GroupKey;
 use super::kernel::{self, Measure, Picked};
 use super::members::{Member, Members};
-use super::pick::pick;
+use super::pick::{Pick, pick};
 use super::top::{Candidate, Collector, Place};
 use crate::SegmentError;
 use crate::growing::{Block, filled};
@@ -16,17 +20,24 @@ use crate::growing::{Block, filled};
 const STRIP_BYTES: usize = 128 << 10;
 /// Queries whose scores are kept together.
 const QUERIES: usize = 64;
-
+/// Bytes that are read, once for each query, in about a millisecond.
+const SLICE_BYTES: usize = 8 << 20;
+/// A search of no more rows, …
+const SMALL_ROWS: usize = 2048;
+/// … and no more floats for all queries together, is done where it was asked for.
+const SMALL_FLOATS: usize = 256 << 10;
 /// Scores that are passed over together if none is good enough.
 const SKIP: usize = 32;
 
 /// A search that is being done.
-pub(super) struct Scan<'a> {
-    members: &'a Members<'a>,
-    plan: &'a SearchPlan,
+pub(super) struct Scan {
+    members: Members,
+    plan: SearchPlan,
     bounds: Bounds,
     /// For COSINE the norm of each query, else empty.
     norms: Vec<f32>,
+    /// All blocks, and whose they are.
+    blocks: Vec<(u32, Arc<Block>)>,
 }
 
 /// A block, whose it is, and the vectors of the searched field.
@@ -35,37 +46,79 @@ struct Part<'a> {
     key_field: FieldId,
     block: &'a Block,
     vectors: &'a [f32],
-    groups: Option<std::borrow::Cow<'a, cinclus_types::Column>>,
+    groups: Option<Cow<'a, Column>>,
 }
 
-impl<'a> Scan<'a> {
-    pub(super) fn new(members: &'a Members<'a>, plan: &'a SearchPlan) -> Scan<'a> {
+impl Scan {
+    pub(super) fn new(members: Members, plan: SearchPlan) -> Scan {
         let norms = match plan.metric {
             Metric::Cosine => kernel::norms(&plan.queries, plan.dim).into_vec(),
             Metric::L2 | Metric::Ip => Vec::new(),
         };
-        Scan { members, plan, bounds: Bounds::of(plan), norms }
+        let of = |(number, member): (u32, &Member)| {
+            member.view.blocks().map(|block| (number, block.clone())).collect::<Vec<_>>()
+        };
+        let blocks = members.iter().flat_map(of).collect();
+        Scan { bounds: Bounds::of(&plan), members, plan, norms, blocks }
     }
 
-    /// Shows every row that can be answered to the collector of each query.
-    pub(super) fn run(&self, collectors: &mut [impl Collector]) -> Result<(), SegmentError> {
+    pub(super) fn members(&self) -> &Members {
+        &self.members
+    }
+
+    pub(super) fn plan(&self) -> &SearchPlan {
+        &self.plan
+    }
+
+    /// All blocks, in slices of about a millisecond of work.
+    pub(super) fn slices(&self) -> Vec<Range<usize>> {
+        let (mut slices, mut start, mut bytes) = (Vec::new(), 0, 0);
+        for (at, (_, block)) in self.blocks.iter().enumerate() {
+            bytes += block.len() * self.plan.dim * self.plan.nq() * size_of::<f32>();
+            if bytes >= SLICE_BYTES {
+                slices.push(start..at + 1);
+                (start, bytes) = (at + 1, 0);
+            }
+        }
+        if start < self.blocks.len() {
+            slices.push(start..self.blocks.len());
+        }
+        slices
+    }
+
+    /// Whether the whole search takes less than handing it to another thread.
+    pub(super) fn is_small(&self) -> bool {
+        let rows: usize = self.blocks.iter().map(|(_, block)| block.len()).sum();
+        rows <= SMALL_ROWS && rows * self.plan.dim * self.plan.nq() <= SMALL_FLOATS
+    }
+
+    /// Shows every row of these blocks that can be answered to the collector of each query.
+    pub(super) fn run(
+        &self,
+        blocks: Range<usize>,
+        collectors: &mut [impl Collector],
+    ) -> Result<(), SegmentError> {
         let mut scores = Vec::new();
-        for (number, member) in self.members.iter() {
-            for block in member.view.blocks() {
-                if let Some((part, picked)) = self.part(number, member, block)? {
-                    self.block(&part, picked.picked(), collectors, &mut scores)?;
-                }
+        for (number, block) in &self.blocks[blocks] {
+            let member = self.members.member(*number);
+            if let Some((part, picked)) = self.part(*number, member, block)? {
+                self.block(&part, picked.picked(), collectors, &mut scores)?;
             }
         }
         Ok(())
     }
 
+    /// As [`Scan::run`], over all blocks.
+    pub(super) fn run_all(&self, collectors: &mut [impl Collector]) -> Result<(), SegmentError> {
+        self.run(0..self.blocks.len(), collectors)
+    }
+
     fn part<'b>(
         &self,
         number: u32,
-        member: &'b Member<'_>,
+        member: &'b Member,
         block: &'b Block,
-    ) -> Result<Option<(Part<'b>, super::pick::Pick)>, SegmentError> {
+    ) -> Result<Option<(Part<'b>, Pick)>, SegmentError> {
         let field = self.plan.field;
         // Rows that are older than the field have no vector.
         let Some(column) = block.column(field) else { return Ok(None) };
@@ -96,7 +149,7 @@ impl<'a> Scan<'a> {
     ) -> Result<(), SegmentError> {
         let dim = self.plan.dim;
         // Whole tiles of four rows.
-        let strip = (STRIP_BYTES / (dim * 4)).next_multiple_of(4);
+        let strip = (STRIP_BYTES / (dim * 4)).max(1).next_multiple_of(4);
         let measure = match self.plan.metric {
             Metric::L2 => Measure::Squares,
             Metric::Ip | Metric::Cosine => Measure::Dot,

@@ -38,7 +38,7 @@ impl PartialOrd for Candidate {
 }
 
 /// Keeps the best of what it is given.
-pub(super) trait Collector {
+pub(super) trait Collector: Send + 'static {
     /// Nothing of a greater rank is kept any more.
     fn limit(&self) -> f32;
 
@@ -47,6 +47,9 @@ pub(super) trait Collector {
 
     /// Takes a row that it wants.
     fn push(&mut self, candidate: Candidate, group: GroupKey);
+
+    /// Takes over what another one kept.
+    fn merge(&mut self, other: Self);
 
     /// What was kept, best first.
     fn finish(self) -> Vec<Candidate>;
@@ -88,6 +91,14 @@ impl Collector for Top {
             && candidate < *worst
         {
             *worst = candidate;
+        }
+    }
+
+    fn merge(&mut self, other: Top) {
+        for candidate in other.heap {
+            if self.wants(candidate.rank, &GroupKey::Null) {
+                self.push(candidate, GroupKey::Null);
+            }
         }
     }
 
