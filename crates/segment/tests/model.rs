@@ -4,11 +4,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use cinclus_env::Compute;
 use cinclus_rpc::{QueryPlan, RangeBounds, SearchPlan};
-use cinclus_segment::{RowTicks, Segment, newest, query, query_on, search, search_on};
+use cinclus_segment::{Segment, newest, query, query_on, search, search_on};
 use cinclus_types::{
     CollectionId, CollectionSchema, Column, ColumnData, DataType, FieldId, FieldSchema, Key, Keys, Metric,
     PartitionId, Rows, SegmentId, Tick,
@@ -31,6 +30,9 @@ struct Row {
     vector: [f32; DIM],
     colour: i64,
 }
+
+/// What a filter should do.
+type Matches<'a> = &'a dyn Fn(&Row) -> bool;
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -233,7 +235,7 @@ impl World {
             })
             .collect();
         let by_key = format!("id in [{}]", names.join(", "));
-        let filters: [(&str, &dyn Fn(&Row) -> bool); 4] = [
+        let filters: [(&str, Matches<'_>); 4] = [
             ("colour == 2", &|row| row.colour == 2),
             ("colour in [0, 3] and not (colour == 3)", &|row| row.colour == 0),
             (&by_key, &|row| some_keys.contains(&row.key)),
@@ -495,80 +497,4 @@ fn a_run_of_rows_ends_at_its_tick_and_outlives_later_inserts() {
     assert_eq!((rest.rows.clone(), rest.tick_min, rest.tick_max), (3..1104, Tick(11), Tick(12)));
     segment.set_persisted(1104);
     assert!(segment.unpersisted().is_none() && segment.rows_since(5, Tick(9)).is_none());
-}
-
-#[test]
-fn rows_that_do_not_fit_are_refused_and_change_nothing() {
-    let segment = Segment::new(SegmentId(1), CollectionId(1), PartitionId(1), schema(false)).unwrap();
-    let keys = || Column::new(KEY, ColumnData::Int64(vec![1, 2]));
-    let colours = Column::new(COLOUR, ColumnData::Int64(vec![1]));
-    let refused = [
-        Rows { count: 1, columns: vec![colours.clone()] },
-        Rows { count: 2, columns: vec![keys(), colours] },
-        Rows { count: 2, columns: vec![Column::new(KEY, ColumnData::Int32(vec![1, 2]))] },
-    ];
-    for rows in refused {
-        assert!(segment.insert(rows, Tick(1)).is_err());
-    }
-    let two_of_three = RowTicks::Each(vec![Tick(1)]);
-    assert!(segment.insert_ticks(Rows { count: 2, columns: vec![keys()] }, two_of_three).is_err());
-    assert_eq!((segment.rows(), segment.newest(&Key::Int64(1), Tick(9))), (0, None));
-}
-
-/// One writer and several readers at once. Invariant Q1: at each published tick a reader sees exactly the
-/// rows of the model, however far the writer has gone on.
-#[test]
-fn readers_beside_the_writer_see_each_published_tick_whole() {
-    const STEPS: u64 = 3000;
-    let segment =
-        Arc::new(Segment::new(SegmentId(1), CollectionId(1), PartitionId(1), schema(false)).unwrap());
-    let published = Arc::new(AtomicU64::new(0));
-    let compute = Compute::threads(4);
-    // Step t inserts the keys t and −t and deletes the key t − 10: 2t rows less t − 10 are visible.
-    let visible = |t: u64| 2 * t - t.saturating_sub(10);
-    let writer = compute.run({
-        let (segment, published) = (segment.clone(), published.clone());
-        move || {
-            for t in 1..=STEPS {
-                let keys = vec![t as i64, -(t as i64)];
-                let vectors = ColumnData::FloatVector { dim: DIM, data: vec![t as f32; 2 * DIM] };
-                let columns = vec![
-                    Column::new(KEY, ColumnData::Int64(keys)),
-                    Column::new(VECTOR, vectors),
-                    Column::new(COLOUR, ColumnData::Int64(vec![1, 2])),
-                ];
-                segment.insert(Rows { count: 2, columns }, Tick(t)).unwrap();
-                if t > 10 {
-                    segment.delete(&Keys::Int64(vec![t as i64 - 10]), Tick(t));
-                }
-                published.store(t, Ordering::Release);
-            }
-        }
-    });
-    let reader = |number: u64| {
-        let (segments, published) = (vec![segment.clone()], published.clone());
-        compute.run(move || {
-            let mut reads = 0;
-            loop {
-                let newest = published.load(Ordering::Acquire);
-                // Also older snapshots.
-                let at = newest.saturating_sub(number * 40);
-                let count = QueryPlan { filter: None, limit: None, count_only: true, output: vec![] };
-                assert_eq!(query(&segments, &[], &count, Tick(at)).unwrap().count, visible(at));
-                assert_eq!(segments[0].newest(&Key::Int64(1), Tick(at)).is_some(), (1..=10).contains(&at));
-                if at > 0 {
-                    let query = vec![at as f32; DIM];
-                    let hits = search(&segments, &[], &plan(Metric::L2, &query, 2), Tick(at)).unwrap();
-                    assert_eq!(hits.keys, [Key::Int64(-(at as i64)), Key::Int64(at as i64)]);
-                }
-                reads += 1;
-                if newest == STEPS {
-                    return reads;
-                }
-            }
-        })
-    };
-    let readers = futures::future::join_all((0..3).map(reader));
-    let (_, reads) = block_on(futures::future::join(writer, readers));
-    assert!(reads.iter().all(|&reads: &u64| reads > 0));
 }
