@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use cinclus_catalog::{Collections, Segments};
 use cinclus_env::{DynTickSource, Env};
 use cinclus_log_storage::DynLogStorage;
-use cinclus_query::{Delegator, DelegatorParts, Tsafe, Workers};
+use cinclus_query::{Delegator, DelegatorParts, LogPosition, Tsafe, Workers};
 use cinclus_rpc::{
     AppendError, Appended, ChannelStatus, NodeApi, NodeError, QueryAnswer, ReadError, SearchAnswer,
     ShardQuery, ShardRead, ShardSearch, ShardStatistics,
@@ -272,6 +272,8 @@ impl NodeApi for Node {
     async fn persist(&self, vchannel: &VChannel, upto: Tick) -> Result<(), ReadError> {
         let gone = || ReadError::NotServed(vchannel.clone());
         let hosted = self.hosted.lock().get(&vchannel.pchannel()).cloned().ok_or_else(gone)?;
+        // The tick may be another shard's, and this log idle below it.
+        OwnPosition(hosted.channel.wal.clone()).tick_at_least(upto).await?;
         hosted.channel.tsafe.wait(&*self.parts.env.clock, upto, PERSIST_PATIENCE).await?;
         let (done, finished) = oneshot::channel();
         hosted.control.send(Control::Persist(done)).await.map_err(|_| gone())?;
