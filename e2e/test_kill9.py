@@ -175,13 +175,14 @@ def create(client: MilvusClient, name: str, shards: int = 1) -> None:
 
 
 def flush_now_and_then(server: Server, stop: threading.Event, chance: random.Random) -> None:
-    """Seals, persists and truncates in the middle of the writes."""
+    """Seals, persists and truncates in the middle of the writes. An error is one unless the server was killed."""
     client = server.client()
     try:
         while not stop.wait(chance.uniform(0.1, 0.6)):
             client.flush(COLLECTION, retry_times=0, timeout=20)
     except MilvusException:
-        pass  # The server was killed.
+        if not stop.wait(1.0):
+            raise  # Nobody killed the server.
     finally:
         client.close()
 
@@ -194,13 +195,20 @@ def test_a_mixed_load_survives_kill9(new_server, chance, config, shards, kills):
     client = server.client()
     create(client, COLLECTION, shards)
     client.close()
+    flush_failures = []
+
+    def flushing(*arguments) -> None:
+        try:
+            flush_now_and_then(*arguments)
+        except MilvusException as error:
+            flush_failures.append(error)
+
     writers = [Writer(number, random.Random(chance.random())) for number in range(WRITERS)]
     for kill in range(kills):
         stop = threading.Event()
         threads = [threading.Thread(target=writer.run, args=(server, stop)) for writer in writers]
         if kill % 2:
-            threads.append(threading.Thread(target=flush_now_and_then,
-                                            args=(server, stop, random.Random(chance.random()))))
+            threads.append(threading.Thread(target=flushing, args=(server, stop, random.Random(chance.random()))))
         for thread in threads:
             thread.start()
         time.sleep(chance.uniform(0.05, 1.2))
@@ -208,6 +216,7 @@ def test_a_mixed_load_survives_kill9(new_server, chance, config, shards, kills):
         stop.set()
         for thread in threads:
             thread.join()
+        assert not flush_failures, flush_failures
         for writer in writers:
             assert writer.surprise is None, f"writer {writer.number}: {writer.surprise!r}"
         server.start()
