@@ -75,11 +75,11 @@ impl<I: Image> Mirror<I> {
 
     async fn follow(&self, clock: DynClock) {
         loop {
-            let ended = self.follow_until_error().await;
-            match ended {
-                CatalogError::Watch(WatchError::Closed) => return,
-                error => tracing::warn!(prefix = self.prefix, %error, "the catalog is read again"),
+            let error = self.follow_until_error().await;
+            if error == CatalogError::Watch(WatchError::Closed) {
+                return;
             }
+            tracing::warn!(prefix = self.prefix, %error, "the catalog is read again");
             while let Err(error) = self.refresh().await {
                 tracing::warn!(prefix = self.prefix, %error, "the catalog could not be read");
                 clock.sleep(RETRY).await;

@@ -168,7 +168,7 @@ impl NodeApi for FakeNode {
         let refused = || {
             let mut state = self.state.lock();
             state.refusals += 1;
-            if state.refusals % 2 == 0 {
+            if state.refusals.is_multiple_of(2) {
                 AppendError::Closing
             } else {
                 AppendError::Overloaded("t".to_owned())

@@ -7,7 +7,7 @@ use std::time::Duration;
 use cinclus_catalog::{Collections, CollectionsView, LoadState};
 use cinclus_client::{Client, ClientConfig, LocalNode, Nodes};
 use cinclus_coord::{CoordConfig, Coordinator, CoordinatorParts, StartError, keys};
-use cinclus_env::{Env, PanicPolicy, TaskGroup};
+use cinclus_env::{Env, PanicPolicy, TaskGroup, timeout};
 use cinclus_meta::{DynMetaStore, MemoryMetaStore};
 use cinclus_rpc::{CoordApi, Ddl, DdlDone, DdlError};
 use cinclus_types::{NodeId, NodeInfo, Tick};
@@ -92,6 +92,11 @@ impl World {
 
     /// Waits until no change is under way.
     pub(crate) async fn settled(&self) {
+        let settled = timeout(&*self.env.clock, Duration::from_secs(600), self.no_tasks());
+        settled.await.expect("changes that have begun are completed");
+    }
+
+    async fn no_tasks(&self) {
         loop {
             let (revision, tasks) = self.durable.scan(keys::BROADCASTS).await.unwrap();
             if tasks.is_empty() {
