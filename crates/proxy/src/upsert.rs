@@ -11,7 +11,7 @@ use crate::proto::milvus::{MutationResult, UpsertRequest};
 use crate::proxy::{Call, Proxy};
 use crate::status::{ProxyError, success};
 use crate::validate::{Checked, Completed, RowError};
-use crate::write::{Batches, Route};
+use crate::write::{Batches, Route, Writer};
 
 /// Upserts rows. In each shard the delete and the insert are one transaction. Of rows with the same key the
 /// last one counts. Keys that the server makes are made anew.
@@ -36,18 +36,7 @@ pub(crate) async fn upsert(
     let (old, checked) = if large { proxy.parts().env.compute.run(check).await? } else { check()? };
     let ids = proxy.ids().take(checked.count()).await?;
     let encoder = proxy.clone();
-    let encode = move || {
-        let made = old.is_some();
-        let rows = checked.complete(target.collection.schema(), &ids);
-        let answer = rows.keys.clone();
-        let gone = old.unwrap_or_else(|| rows.keys.clone());
-        let rows = if made { rows } else { newest_of_each(rows) };
-        let mut batches = Batches::new();
-        let writer = encoder.writer(&target);
-        writer.delete(&mut batches, &distinct(&gone), None);
-        writer.insert(&mut batches, rows, &ids, &route);
-        (answer, batches)
-    };
+    let encode = move || messages(&encoder.writer(&target), checked, old, &ids, &route);
     let (keys, batches) = if large { proxy.parts().env.compute.run(encode).await } else { encode() };
     let tick = proxy.append(batches).await?;
     Ok(MutationResult {
@@ -59,6 +48,27 @@ pub(crate) async fn upsert(
         timestamp: tick.0,
         ..MutationResult::default()
     })
+}
+
+/// The keys of the answer, and the messages: in each VChannel the deletes, then the inserts. `old` are the
+/// given keys if the server makes new ones.
+pub(crate) fn messages(
+    writer: &Writer<'_>,
+    checked: Checked,
+    old: Option<Keys>,
+    ids: &[i64],
+    route: &Route,
+) -> (Keys, Batches) {
+    let made = old.is_some();
+    let rows = checked.complete(writer.schema, ids);
+    let answer = rows.keys.clone();
+    let gone = old.unwrap_or_else(|| answer.clone());
+    let rows = if made { rows } else { newest_of_each(rows) };
+    let mut batches = Batches::new();
+    writer.delete(&mut batches, &distinct(&gone), None);
+    let row_ids = &ids[..rows.count];
+    writer.insert(&mut batches, rows, row_ids, route);
+    (answer, batches)
 }
 
 /// The checked rows, and the given keys if the server makes new ones.

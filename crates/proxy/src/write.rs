@@ -65,7 +65,11 @@ pub struct Writer<'a> {
 
 impl Writer<'_> {
     /// Adds the messages that insert rows.
+    ///
+    /// # Panics
+    /// If there are more or fewer ids than rows: such a message could not be read again.
     pub fn insert(&self, batches: &mut Batches, rows: Completed, row_ids: &[i64], route: &Route) {
+        assert_eq!(row_ids.len(), rows.count, "a row has one id");
         let vchannels = &self.target.collection.vchannels;
         let by_key = match route {
             Route::One(_) => None,
@@ -171,3 +175,7 @@ impl Proxy {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "write_tests.rs"]
+mod tests;
