@@ -80,7 +80,7 @@ impl Default for WalConfig {
             space_reserve_bytes: 64 << 20,
             time_tick_delay_max: Duration::from_millis(200),
             reopen_backoff_min: Duration::from_millis(20),
-            reopen_backoff_max: Duration::from_secs(2),
+            reopen_backoff_max: Duration::from_secs(1),
             close_timeout: Duration::from_secs(3),
             dedup_keys_max: 4096,
             dedup_age_max: Duration::from_secs(600),

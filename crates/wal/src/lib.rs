@@ -22,6 +22,7 @@ pub mod append;
 pub mod buffer;
 pub mod config;
 pub mod error;
+mod metrics;
 pub mod open;
 pub mod recovery;
 pub mod scan;

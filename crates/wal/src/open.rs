@@ -16,6 +16,7 @@ use crate::append::writer::Writer;
 use crate::buffer::WriteAheadBuffer;
 use crate::config::WalConfig;
 use crate::error::OpenError;
+use crate::metrics::WalMetrics;
 use crate::recovery::snapshot;
 use crate::scan::Feed;
 use crate::shard::ShardState;
@@ -77,6 +78,7 @@ async fn start(opening: Opening, from: Checkpoint, state: ShardState) -> Result<
     let writer = opened.map_err(|error| storage_error(&error, term))?;
     let (send, queue) = mpsc::channel(config.queue_requests_max.max(1));
     let shared = Arc::new(Shared {
+        metrics: WalMetrics::new(&env, &channel, &config.buffer),
         buffer: WriteAheadBuffer::new(config.buffer.clone(), config.buffer_age_max),
         space: SpaceGauge::new(config.space_reserve_bytes),
         state: watch::Sender::new(WriterState::NotReady("the log is being replayed".to_owned())),
@@ -94,15 +96,34 @@ async fn start(opening: Opening, from: Checkpoint, state: ShardState) -> Result<
         storage,
     });
     let feed = Feed::new(shared.clone(), from, state);
+    close_with_the_process(&shared);
     let writer_task = Writer::new(shared.clone(), ticks, queue).serve(writer);
     shared.env.tasks.spawn("wal writer", writer_task);
     Ok((Wal::new(shared, send), feed))
 }
 
+/// The end of the process' tasks closes the Wal too.
+fn close_with_the_process(shared: &Shared) {
+    let (tasks, closing) = (shared.env.tasks.clone(), shared.closing.clone());
+    shared.env.tasks.spawn("wal closer", async move {
+        tokio::select! {
+            biased;
+            () = closing.cancelled() => {}
+            () = tasks.cancelled() => closing.cancel(),
+        }
+    });
+}
+
 fn catalog_error(error: &CatalogError, term: Term) -> OpenError {
     match error {
         CatalogError::Fenced { .. } => OpenError::Fenced(term),
-        other => OpenError::Unavailable(other.to_string()),
+        CatalogError::Corrupt { .. } => OpenError::Corrupt(error.to_string()),
+        CatalogError::Newer { found, known, .. } => {
+            OpenError::NewerFormat { found: *found, supported: *known }
+        }
+        CatalogError::Meta(_) | CatalogError::Watch(_) | CatalogError::Conflict(_) => {
+            OpenError::Unavailable(error.to_string())
+        }
     }
 }
 
@@ -110,6 +131,7 @@ fn storage_error(error: &LogError, term: Term) -> OpenError {
     match error {
         LogError::Fenced | LogError::StaleTerm { .. } => OpenError::Fenced(term),
         LogError::Corrupt { .. } => OpenError::Corrupt(error.to_string()),
-        other => OpenError::Unavailable(other.to_string()),
+        // The storage may learn new errors; all others may pass.
+        _may_pass => OpenError::Unavailable(error.to_string()),
     }
 }

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::append::space::SpaceGauge;
 use crate::buffer::WriteAheadBuffer;
 use crate::config::WalConfig;
+use crate::metrics::WalMetrics;
 use crate::shard::ShardState;
 use crate::txn::TxnTable;
 
@@ -71,6 +72,7 @@ pub(crate) struct Shared {
     pub config: WalConfig,
     pub env: Env,
     pub storage: Arc<dyn LogStorage>,
+    pub metrics: WalMetrics,
     pub buffer: WriteAheadBuffer,
     pub space: SpaceGauge,
     pub state: watch::Sender<WriterState>,

@@ -223,6 +223,10 @@ impl Wal {
         if shared.closing.is_cancelled() {
             return Err(shared.closed().unwrap_or(AppendError::Closing));
         }
+        if bytes > 0 && shared.closed().is_none() {
+            // Before "not ready": a full storage is the better reason.
+            shared.space.admit(bytes, &*shared.storage, &shared.env.clock).await?;
+        }
         if let Some(refusal) = shared.refusal() {
             return Err(refusal);
         }
@@ -234,7 +238,6 @@ impl Wal {
         }
         let mut room = None;
         if bytes > 0 {
-            shared.space.admit(bytes, &*shared.storage, &shared.env.clock).await?;
             let units = u32::try_from(units(bytes)).unwrap_or(u32::MAX);
             room = self.inner.room.clone().acquire_many_owned(units).await.ok();
         }

@@ -1,5 +1,7 @@
 //! What goes to the storage in one call.
 
+use std::time::Duration;
+
 use cinclus_log_storage::{AppendAck, Record};
 use cinclus_rpc::Appended;
 use cinclus_types::message::{Placed, TxnContext};
@@ -49,6 +51,8 @@ pub(crate) struct InFlight {
     /// What the frontier becomes.
     pub frontier: Tick,
     pub answers: Vec<PendingAnswer>,
+    /// When it was sent, on the monotonic clock.
+    pub sent_at: Duration,
 }
 
 impl Batch {

@@ -18,6 +18,8 @@
 pub mod admit;
 pub(crate) mod batch;
 pub mod place;
+#[cfg(test)]
+mod place_tests;
 pub mod publish;
 pub(crate) mod request;
 mod requests;

@@ -1,11 +1,11 @@
 //! What the session does for each kind of request: admit, stamp, place; stored and published later.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use cinclus_rpc::{AppendError, Appended};
 use cinclus_types::message::{Draft, Header, TxnContext};
 use cinclus_types::{SegmentId, Tick, TxnId, VChannel};
-use std::collections::BTreeMap;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::batch::{Batch, PendingAnswer, PendingAppend, commit_key};

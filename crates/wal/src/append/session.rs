@@ -209,10 +209,12 @@ impl Session {
             self.heartbeat.stamped(self.now());
         }
         self.in_flight_bytes += batch.bytes;
+        self.shared.metrics.sent(batch.placed.len(), batch.bytes);
         let ack = self.writer.append(batch.records);
         let frontier = self.stamper.ticks.last();
         let (placed, answers) = (batch.placed, batch.answers);
-        self.in_flight.push_back(InFlight { ack: Some(ack), placed, frontier, answers });
+        let sent_at = self.now();
+        self.in_flight.push_back(InFlight { ack: Some(ack), placed, frontier, answers, sent_at });
     }
 
     /// Publishes the oldest batch in flight, and those behind it that are acknowledged too.
@@ -221,6 +223,10 @@ impl Session {
         let Some(flight) = self.in_flight.pop_front() else { return };
         self.in_flight_bytes -= flight.placed.iter().map(|(_, bytes)| bytes).sum::<u64>();
         let stored_tick = flight.placed.iter().any(|(placed, _)| placed.draft().vchannel.is_none());
+        if !flight.placed.is_empty() {
+            self.shared.metrics.acked(now.saturating_sub(flight.sent_at));
+        }
+        self.shared.metrics.stands(flight.frontier, self.live.txns.len());
         let limits = DedupLimits::of(&self.shared.config);
         let mut publisher = Publisher {
             shared: &self.shared,
@@ -315,7 +321,8 @@ impl Session {
         }
         let replies = self.tick_waiters.drain(..served).map(|(_, reply)| reply).collect();
         let answers = vec![PendingAnswer::Ticked { replies, tick }];
-        self.in_flight.push_back(InFlight { ack: None, placed: Vec::new(), frontier: tick, answers });
+        let placed = Vec::new();
+        self.in_flight.push_back(InFlight { ack: None, placed, frontier: tick, answers, sent_at: now });
     }
 
     /// Ticks were fetched. When the source is still behind what somebody waits for, there is a pause.

@@ -63,6 +63,7 @@ impl Writer {
                         channel = %self.shared.channel, term = %self.shared.term, %error,
                         "the log's writer failed, opening it again"
                     );
+                    self.shared.metrics.reopens.inc();
                     self.shared.set_state(WriterState::NotReady(error.to_string()));
                     if self.pause().await.is_none() {
                         break AppendError::Closing;
@@ -70,6 +71,7 @@ impl Writer {
                 }
             }
         };
+        self.shared.closing.cancel();
         self.queue.close();
         self.shared.set_state(WriterState::Closed(over.clone()));
         while let Ok(request) = self.queue.try_recv() {
@@ -152,6 +154,7 @@ fn final_error(error: &LogError) -> Option<AppendError> {
     match error {
         LogError::Fenced | LogError::StaleTerm { .. } => Some(AppendError::NotOwner),
         LogError::Corrupt { .. } => Some(AppendError::Corrupt(error.to_string())),
-        _ => None,
+        // The storage may learn new errors; all others may pass.
+        _may_pass => None,
     }
 }

@@ -179,9 +179,9 @@ impl Cursor {
             ScanFrom::Checkpoint(Checkpoint { resume, tick }) => (self.next, self.tick) = (resume, tick),
             ScanFrom::Tick(tick) => {
                 self.tick = tick;
-                match self.shared.buffer.resume_after(tick) {
-                    Some(resume) => self.next = resume,
-                    None => self.start_earliest().await?,
+                self.start_earliest().await?;
+                if let Some(resume) = self.shared.buffer.resume_after(tick) {
+                    self.next = resume.max(self.next);
                 }
             }
         }

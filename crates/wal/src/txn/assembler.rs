@@ -39,42 +39,42 @@ impl Assembler {
         let Some(txn) = message.txn() else { return Assembled::One(message) };
         let Some(vchannel) = message.vchannel().cloned() else { return Assembled::Nothing };
         let id = txn.txn;
-        match message.header() {
-            Header::BeginTxn { keepalive } => {
-                if !self.bodies.contains_key(&id) {
-                    let opened = OpenTxn {
-                        vchannel,
-                        begin: Some(message.id()),
-                        last: message.tick(),
-                        keepalive: *keepalive,
-                        placed: BTreeMap::new(),
-                    };
-                    self.open.begin(id, opened);
-                    self.bodies.insert(id, Vec::new());
-                }
-                Assembled::Nothing
+        if let Header::BeginTxn { keepalive } = message.header() {
+            let opened = OpenTxn {
+                vchannel,
+                begin: Some(message.id()),
+                last: message.tick(),
+                keepalive: *keepalive,
+                placed: BTreeMap::new(),
+            };
+            self.begin(id, opened);
+            Assembled::Nothing
+        } else if message.header() == &Header::CommitTxn {
+            self.open.end(id);
+            // Invariant W5. A commit whose begin was not read belongs to a transaction that the reader's
+            // checkpoint lies behind, or that expired.
+            match self.bodies.remove(&id) {
+                Some(bodies) => Assembled::Txn { bodies, commit: message },
+                None => Assembled::Nothing,
             }
-            Header::CommitTxn => {
-                self.open.end(id);
-                // Invariant W5. A commit whose begin was not read belongs to a transaction that the
-                // reader's checkpoint lies behind, or that expired.
-                match self.bodies.remove(&id) {
-                    Some(bodies) => Assembled::Txn { bodies, commit: message },
-                    None => Assembled::Nothing,
-                }
+        } else if message.header() == &Header::RollbackTxn {
+            self.open.end(id);
+            self.bodies.remove(&id);
+            Assembled::Nothing
+        } else {
+            if let Some(bodies) = self.bodies.get_mut(&id) {
+                self.open.body(id, message.tick(), placed(message.header()));
+                bodies.push(message);
             }
-            Header::RollbackTxn => {
-                self.open.end(id);
-                self.bodies.remove(&id);
-                Assembled::Nothing
-            }
-            header => {
-                if let Some(bodies) = self.bodies.get_mut(&id) {
-                    self.open.body(id, message.tick(), placed(header));
-                    bodies.push(message);
-                }
-                Assembled::Nothing
-            }
+            Assembled::Nothing
+        }
+    }
+
+    /// A begin that comes twice counts once.
+    fn begin(&mut self, id: TxnId, opened: OpenTxn) {
+        if !self.bodies.contains_key(&id) {
+            self.open.begin(id, opened);
+            self.bodies.insert(id, Vec::new());
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod append;
 mod common;
+mod crash;
 mod faults;
 mod foreign;
 mod readers;
