@@ -128,10 +128,11 @@ fn catalog_error(error: &CatalogError, term: Term) -> OpenError {
 }
 
 fn storage_error(error: &LogError, term: Term) -> OpenError {
-    match error {
-        LogError::Fenced | LogError::StaleTerm { .. } => OpenError::Fenced(term),
-        LogError::Corrupt { .. } => OpenError::Corrupt(error.to_string()),
-        // The storage may learn new errors; all others may pass.
-        _may_pass => OpenError::Unavailable(error.to_string()),
+    if matches!(error, LogError::Fenced | LogError::StaleTerm { .. }) {
+        OpenError::Fenced(term)
+    } else if matches!(error, LogError::Corrupt { .. }) {
+        OpenError::Corrupt(error.to_string())
+    } else {
+        OpenError::Unavailable(error.to_string())
     }
 }

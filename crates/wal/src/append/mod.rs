@@ -1,6 +1,6 @@
 //! The append path of one PChannel.
 //!
-//! One task, the [`Writer`](writer::Writer), owns it and is reached by a bounded queue. For each wake it
+//! One task owns it and is reached by a bounded queue. For each wake it
 //! takes what waits in the queue through the stages, in this order, and sends it to the storage in one
 //! call; acks come back in order while later batches are under way:
 //!
@@ -9,10 +9,10 @@
 //! 2. [`stamp`]: tick, term, last confirmed id.
 //! 3. [`place`]: the segment of rows; CreateSegment before and Flush after, when needed.
 //! 4. store: encoded and handed to the log storage, never awaited here.
-//! 5. [`publish`]: on the ack, in order: write-ahead buffer, frontier, answers.
+//! 5. publish: on the ack, in order: write-ahead buffer, frontier, answers.
 //!
-//! A failed append ends the [`Session`](session::Session), nothing else: the writer opens the storage
-//! again, which fences what it sent before, waits until the feed has read to the end, and goes on from
+//! A failed append ends the session with the storage, nothing else: the task opens the storage again,
+//! which fences what it sent before, waits until the feed has read to the end, and goes on from
 //! the recovered state.
 
 pub mod admit;
@@ -20,7 +20,7 @@ pub(crate) mod batch;
 pub mod place;
 #[cfg(test)]
 mod place_tests;
-pub mod publish;
+pub(crate) mod publish;
 pub(crate) mod request;
 mod requests;
 pub(crate) mod session;

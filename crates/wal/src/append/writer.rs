@@ -149,12 +149,13 @@ impl Writer {
     }
 }
 
-/// What ends a writer for good.
+/// What ends a writer for good; every other error may pass.
 fn final_error(error: &LogError) -> Option<AppendError> {
-    match error {
-        LogError::Fenced | LogError::StaleTerm { .. } => Some(AppendError::NotOwner),
-        LogError::Corrupt { .. } => Some(AppendError::Corrupt(error.to_string())),
-        // The storage may learn new errors; all others may pass.
-        _may_pass => None,
+    if matches!(error, LogError::Fenced | LogError::StaleTerm { .. }) {
+        Some(AppendError::NotOwner)
+    } else if matches!(error, LogError::Corrupt { .. }) {
+        Some(AppendError::Corrupt(error.to_string()))
+    } else {
+        None
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use cinclus_rpc::AppendError;
 use cinclus_types::message::Message;
 use cinclus_types::{Checkpoint, SegmentId};
 use tokio::sync::{oneshot, watch};
@@ -12,7 +13,7 @@ use super::filter::{ScanFilter, ScanFrom};
 use crate::error::FeedError;
 use crate::recovery::{RecoveryCut, snapshot};
 use crate::shard::{Answer, DedupKey, DedupLimits, Effect, ShardState, closed_segments};
-use crate::shared::{Handover, Shared};
+use crate::shared::{Handover, Shared, WriterState};
 
 /// Reads the whole PChannel from its checkpoint on, keeps the recovered state, and brings every writer
 /// of this term up to date before it serves.
@@ -57,7 +58,11 @@ impl Feed {
             self.news.borrow_and_update();
             let closed = self.shared.closed();
             self.look_for_a_writer();
-            match self.cursor.step().await? {
+            let step = match self.cursor.step().await {
+                Ok(step) => step,
+                Err(error) => return Err(self.fatal(error)),
+            };
+            match step {
                 Step::Delivered(delivery, commit) => {
                     self.apply(&delivery, commit.as_ref());
                     return Ok(delivery);
@@ -106,6 +111,15 @@ impl Feed {
             log_bytes_since_last_cut: std::mem::take(&mut self.log_bytes),
             tick: self.cursor.tick(),
         }
+    }
+
+    /// A log that cannot be replayed cannot be written either.
+    fn fatal(&self, error: FeedError) -> FeedError {
+        if !matches!(error, FeedError::Closed(_)) {
+            self.shared.set_state(WriterState::Closed(AppendError::Corrupt(error.to_string())));
+            self.shared.closing.cancel();
+        }
+        error
     }
 
     /// A writer that waits has fenced all others: the storage's end, read from now on, is final.

@@ -74,13 +74,14 @@ impl MetaStore for PoweredMeta {
     }
 }
 
-struct Machine {
-    env: Env,
-    disk: MemoryDisk,
+pub(crate) struct Machine {
+    pub(crate) env: Env,
+    pub(crate) disk: MemoryDisk,
     meta: DynMetaStore,
     ticks: Arc<LocalTicks>,
-    channel: PChannel,
+    pub(crate) channel: PChannel,
     term: i64,
+    pub(crate) config: WalConfig,
 }
 
 /// What the users of the Wal know.
@@ -94,18 +95,19 @@ struct Known {
 }
 
 impl Machine {
-    fn new(seed: u64) -> Machine {
+    pub(crate) fn new(seed: u64) -> Machine {
         let (env, disk) = Env::test_with_disk(seed);
         let lasting = Env::test(seed);
         let inner = MemoryMetaStore::new(&Config::default(), lasting.clock.clone(), &lasting.tasks);
         let meta = Arc::new(PoweredMeta { inner, disk: disk.clone() });
         let ticks = Arc::new(LocalTicks::new(lasting.clock));
         disk.set_sync_delay(Duration::from_millis(1));
-        Machine { env, disk, meta, ticks, channel: PChannel::numbered("log", 0), term: 0 }
+        let config = WalConfig { segment_rows_max: 7, ..WalConfig::default() };
+        Machine { env, disk, meta, ticks, channel: PChannel::numbered("log", 0), term: 0, config }
     }
 
     /// Opens everything as a process does that starts. An error is one of the power.
-    async fn start(&mut self) -> Result<(Wal, Pump, Segments, Arc<dyn LogStorage>), String> {
+    pub(crate) async fn start(&mut self) -> Result<(Wal, Pump, Segments, Arc<dyn LogStorage>), String> {
         self.term += 1;
         let text = |error: &dyn std::error::Error| error.to_string();
         let mut config = LocalConfig::new("/data/wp");
@@ -116,9 +118,9 @@ impl Machine {
         let (env, ticks) = (self.env.clone(), self.ticks.clone());
         let parts = WalParts { storage: storage.clone(), segments: segments.clone(), ticks, env };
         let (channel, term) = (self.channel.clone(), Term(self.term));
-        let config = WalConfig { segment_rows_max: 7, ..WalConfig::default() };
-        let (wal, feed) =
-            cinclus_wal::open(parts, config, channel, term).await.map_err(|error| text(&error))?;
+        let (wal, feed) = cinclus_wal::open(parts, self.config.clone(), channel, term)
+            .await
+            .map_err(|error| text(&error))?;
         let pump = Pump::start(&self.env, feed);
         let ready = cinclus_env::timeout(&*self.env.clock, Duration::from_secs(60), wal.ready()).await;
         ready.map_err(|error| text(&error))?.map_err(|error| text(&error))?;

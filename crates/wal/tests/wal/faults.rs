@@ -78,7 +78,7 @@ async fn client(
         let wal = owner.borrow().clone();
         let (shard, collection) = &shards[random.range(0..shards.len() as u64) as usize];
         let name = |part: &str| format!("c{number} {at} {part}");
-        match random.range(0..10) {
+        match random.range(0..11) {
             0..4 => {
                 let fate = fate(wal.append(vec![insert(shard, *collection, &name("plain"))]).await);
                 fates.lock().insert(vec![name("plain")], fate);
@@ -94,6 +94,10 @@ async fn client(
                 let fate = long_txn(&env, &wal, (shard, *collection), &rows, random.range(0..3)).await;
                 fates.lock().insert(rows, fate);
             }
+            9 => {
+                let tick = until_stored(&env, &owner, (shard, *collection), &name("insisted")).await;
+                fates.lock().insert(vec![name("insisted")], Fate::Stored(tick));
+            }
             _ => {
                 let now = Tick::from_unix_ms(env.clock.unix_ms());
                 if let Ok(tick) = wal.tick_at_least(now).await {
@@ -103,6 +107,17 @@ async fn client(
             }
         }
         env.clock.sleep(Duration::from_micros(random.range(0..9_000))).await;
+    }
+}
+
+/// Sends a row under a key until it is acknowledged, by whoever owns the log then.
+async fn until_stored(env: &Env, owner: &watch::Receiver<Wal>, at: (&VChannel, i64), row: &str) -> Tick {
+    loop {
+        let wal = owner.borrow().clone();
+        match wal.append(vec![keyed(insert(at.0, at.1, row), row)]).await {
+            Ok(appended) => return appended.tick,
+            Err(_) => env.clock.sleep(Duration::from_millis(2)).await,
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use cinclus_types::{MessageId, PChannel};
 use cinclus_wal::WalConfig;
 
 use crate::common::*;
+use crate::crash::Machine;
 
 /// A storage that says how much room it has.
 struct Bounded {
@@ -80,4 +81,38 @@ async fn what_is_admitted_between_two_looks_counts() {
     let outcomes = futures::future::join_all(appends).await;
     let stored = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
     assert!((5..=6).contains(&stored), "{stored} of 20 fit");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disk_that_others_fill_stops_appends_until_there_is_room() {
+    let mut machine = Machine::new(52);
+    machine.config.space_reserve_bytes = 40_000;
+    machine.disk.set_capacity_bytes(10_000_000);
+    let (wal, pump, _segments, _storage) = machine.start().await.unwrap();
+    let shard = machine.channel.shard(cinclus_types::CollectionId(7), 0);
+    wal.append(vec![create_collection(&shard, 7)]).await.unwrap();
+    let payload = "x".repeat(2_000);
+    wal.append(vec![insert(&shard, 7, &payload)]).await.unwrap();
+    // Not seen by the last look at the disk: the storage itself finds it full.
+    machine.disk.set_capacity_bytes(0);
+    let frontier = wal.frontier();
+    let mut errors = Vec::new();
+    for _ in 0..20 {
+        errors.push(wal.append(vec![insert(&shard, 7, &payload)]).await.unwrap_err());
+        pause(&machine.env, Duration::from_millis(100)).await;
+    }
+    let first = &errors[0];
+    assert!(matches!(first, AppendError::Unknown(_) | AppendError::OutOfSpace { .. }), "{first}");
+    let last = errors.last().unwrap();
+    assert!(matches!(last, AppendError::OutOfSpace { .. }), "{last}");
+    assert!(wal.frontier() >= frontier, "reads go on at the published frontier");
+    machine.disk.set_capacity_bytes(10_000_000);
+    let started = machine.env.clock.monotonic();
+    while wal.append(vec![insert(&shard, 7, "again")]).await.is_err() {
+        pause(&machine.env, Duration::from_millis(20)).await;
+    }
+    let took = machine.env.clock.monotonic() - started;
+    assert!(took < Duration::from_secs(2), "appends came back after {took:?}");
+    pump.state().await;
+    assert_eq!(pump.payloads().last().unwrap(), "again");
 }

@@ -1,0 +1,41 @@
+//! Records that are not what was written.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use cinclus_log_storage::{LogStorage, MemoryLogStorage, OpenOptions, Record};
+use cinclus_rpc::AppendError;
+use cinclus_types::{Advice, MessageId, Term};
+use cinclus_wal::{ScanError, WalConfig};
+
+use crate::common::*;
+
+#[tokio::test(start_paused = true)]
+async fn a_log_that_cannot_be_replayed_stays_closed_and_says_why() {
+    let storage = Arc::new(MemoryLogStorage::new());
+    let world = World::on(70, storage.clone()).await;
+    let options = OpenOptions { term: Term(1), acknowledged: MessageId::EARLIEST };
+    let mut writer = storage.open_writer(&world.channel, options).await.unwrap();
+    let strange = Record::new(Bytes::from_static(b"?"), vec![("_t".to_owned(), "2".to_owned())]);
+    writer.append(vec![strange]).await.unwrap();
+    let (wal, mut feed) = world.open(2, WalConfig::default()).await;
+    let error = feed.next().await.unwrap_err();
+    assert!(matches!(&error, ScanError::Corrupt(text) if text.contains("0/0/0")), "{error}");
+    assert_eq!(error.advice(), Advice::Reject);
+    assert!(matches!(wal.ready().await, Err(AppendError::Corrupt(_))));
+    let shard = world.shard(7);
+    let refused = wal.append(vec![create_collection(&shard, 7)]).await;
+    assert!(matches!(refused, Err(AppendError::Corrupt(_))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_checkpoint_of_a_newer_release_is_refused_by_name() {
+    let world = World::new(71).await;
+    let (_wal, pump) = world.serve(1, WalConfig::default()).await;
+    let (_, mut cut) = pump.state().await;
+    cut.state = Bytes::from_static(br#"{"version":99}"#);
+    world.commit(1, &cut).await;
+    let opened = cinclus_wal::open(world.parts(), WalConfig::default(), world.channel.clone(), Term(2)).await;
+    let error = opened.map(|_| ()).unwrap_err();
+    assert!(error.to_string().contains("version 99"), "{error}");
+}
