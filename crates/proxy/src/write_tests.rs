@@ -82,28 +82,24 @@ enum Said {
 
 fn read(target: &Target, vchannel: &VChannel, draft: &Draft) -> Said {
     assert_eq!(draft.vchannel.as_ref(), Some(vchannel));
-    match &draft.header {
-        Header::Insert { rows, partition, segment, binary_size, collection, .. } => {
-            let decoded = InsertBody::decode(&draft.payload, target.collection.schema()).unwrap();
-            assert_eq!((decoded.count as u64, *segment), (*rows, None));
-            assert_eq!((*binary_size, *collection), (draft.payload.len() as u64, CollectionId(7)));
-            let numbers = |column: &Column| match &column.data {
-                ColumnData::Int64(numbers) => numbers.clone(),
-                other => panic!("{other:?} are no keys"),
-            };
-            let (keys, more) = (numbers(&decoded.columns[0]), numbers(&decoded.columns[2]));
-            Said::Rows(partition.0, keys.into_iter().zip(more).collect())
-        }
-        Header::Delete { rows, .. } => {
-            let body = DeleteBody::decode(&draft.payload).unwrap();
-            assert_eq!((body.keys.len() as u64, body.partition), (*rows, None));
-            match body.keys {
-                Keys::Int64(keys) => Said::Gone(keys),
-                Keys::VarChar(_) => panic!("the keys are numbers"),
-            }
-        }
-        other => panic!("{other:?} was not asked for"),
+    if let Header::Delete { rows, .. } = &draft.header {
+        let body = DeleteBody::decode(&draft.payload).unwrap();
+        assert_eq!((body.keys.len() as u64, body.partition), (*rows, None));
+        let Keys::Int64(keys) = body.keys else { panic!("the keys are numbers") };
+        return Said::Gone(keys);
     }
+    let Header::Insert { rows, partition, segment, binary_size, collection, .. } = &draft.header else {
+        panic!("{:?} was not asked for", draft.header)
+    };
+    let decoded = InsertBody::decode(&draft.payload, target.collection.schema()).unwrap();
+    assert_eq!((decoded.count as u64, *segment), (*rows, None));
+    assert_eq!((*binary_size, *collection), (draft.payload.len() as u64, CollectionId(7)));
+    let numbers = |column: &Column| {
+        let ColumnData::Int64(numbers) = &column.data else { panic!("{column:?} holds no numbers") };
+        numbers.clone()
+    };
+    let (keys, more) = (numbers(&decoded.columns[0]), numbers(&decoded.columns[2]));
+    Said::Rows(partition.0, keys.into_iter().zip(more).collect())
 }
 
 fn said(target: &Target, batches: &Batches) -> Vec<(String, Vec<Said>)> {
@@ -161,9 +157,9 @@ fn rows_that_are_too_much_for_a_message_are_several() {
     assert!(messages.len() > 3, "{} messages", messages.len());
     let rows: Vec<i64> = messages
         .into_iter()
-        .flat_map(|message| match message {
-            Said::Rows(50, rows) => rows,
-            other => panic!("{other:?}"),
+        .flat_map(|message| {
+            let Said::Rows(50, rows) = message else { panic!("{message:?} are no rows of the partition") };
+            rows
         })
         .map(|row| row.0)
         .collect();
