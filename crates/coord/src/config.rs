@@ -9,7 +9,8 @@ pub struct CoordConfig {
     pub channel_prefix: String,
     /// How many PChannels there are. May grow, never shrinks.
     pub channels: u32,
-    /// How far ahead of the clock the TSO's persisted bound lies.
+    /// How far ahead of the clock the TSO's persisted bound lies. A restart begins at the bound, so quick
+    /// restarts make ticks run ahead of the clock by as much each time.
     pub tso_window: Duration,
     /// A clock that jumps ahead by more while the coordinator runs is not followed.
     pub tso_jump_max: Duration,
@@ -38,7 +39,7 @@ impl Default for CoordConfig {
         CoordConfig {
             channel_prefix: "by-dev-rootcoord-dml".to_owned(),
             channels: 16,
-            tso_window: Duration::from_secs(3),
+            tso_window: Duration::from_millis(500),
             tso_jump_max: Duration::from_secs(3600),
             databases_max: 64,
             collections_max: 65_536,
