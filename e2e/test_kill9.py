@@ -49,8 +49,8 @@ class Writer:
     number: int
     chance: random.Random
     # key -> number of the request that wrote the row
-    state: dict[int, int] = field(default_factory=dict)
-    unknown: Request | None = None
+    state: dict[int, int] = field(default_factory=dict, repr=False)
+    unknown: Request | None = field(default=None, repr=False)
     requests: int = 0
     acknowledged: int = 0
     unknown_total: int = 0
@@ -58,25 +58,19 @@ class Writer:
     surprise: BaseException | None = None
 
     def run(self, server: Server, stop: threading.Event) -> None:
-        client = server.client()
-        try:
-            while not stop.is_set():
-                request = self.next_request()
-                try:
-                    self.send(client, request)
-                except MilvusException:
-                    # Nobody answered: it may have happened or not. The server is gone, so is this client.
-                    self.unknown = request
-                    self.unknown_total += 1
-                    if server.is_running() and not stop.wait(1.0):
-                        raise
-                    return
-                self.apply(request)
-                self.acknowledged += 1
-        except BaseException as error:
-            self.surprise = error
-        finally:
-            client.close()
+        self.surprise = until_killed(server, stop, self.write)
+        if self.unknown is not None:
+            self.unknown_total += 1
+
+    def write(self, client: MilvusClient, stop: threading.Event) -> None:
+        while not stop.is_set():
+            request = self.next_request()
+            # Until it is answered it may have happened or not.
+            self.unknown = request
+            self.send(client, request)
+            self.unknown = None
+            self.apply(request)
+            self.acknowledged += 1
 
     def apply(self, request: Request) -> None:
         for key, version in request.effect.items():
@@ -174,17 +168,35 @@ def create(client: MilvusClient, name: str, shards: int = 1) -> None:
     client.create_collection(name, schema=schema, index_params=index, num_shards=shards)
 
 
-def flush_now_and_then(server: Server, stop: threading.Event, chance: random.Random) -> None:
-    """Seals, persists and truncates in the middle of the writes. An error is one unless the server was killed."""
-    client = server.client()
+def until_killed(server: Server, stop: threading.Event, work) -> BaseException | None:
+    """Works with a client that may die with its server, but only then: `stop` is set right after every kill."""
+    client = None
     try:
-        while not stop.wait(chance.uniform(0.1, 0.6)):
-            client.flush(COLLECTION, retry_times=0, timeout=20)
-    except MilvusException:
-        if not stop.wait(1.0):
-            raise  # Nobody killed the server.
+        client = server.client()
+        work(client, stop)
+    except MilvusException as error:
+        return None if stop.wait(2.0) else error
+    except BaseException as error:
+        return error
     finally:
-        client.close()
+        if client is not None:
+            client.close()
+    return None
+
+
+@dataclass
+class Flusher:
+    """Seals, persists and truncates in the middle of the writes."""
+
+    chance: random.Random
+    surprise: BaseException | None = None
+
+    def run(self, server: Server, stop: threading.Event) -> None:
+        self.surprise = until_killed(server, stop, self.flush)
+
+    def flush(self, client: MilvusClient, stop: threading.Event) -> None:
+        while not stop.wait(self.chance.uniform(0.1, 0.6)):
+            client.flush(COLLECTION, retry_times=0)
 
 
 @pytest.mark.timeout(400)
@@ -195,20 +207,11 @@ def test_a_mixed_load_survives_kill9(new_server, chance, config, shards, kills):
     client = server.client()
     create(client, COLLECTION, shards)
     client.close()
-    flush_failures = []
-
-    def flushing(*arguments) -> None:
-        try:
-            flush_now_and_then(*arguments)
-        except MilvusException as error:
-            flush_failures.append(error)
-
     writers = [Writer(number, random.Random(chance.random())) for number in range(WRITERS)]
     for kill in range(kills):
         stop = threading.Event()
-        threads = [threading.Thread(target=writer.run, args=(server, stop)) for writer in writers]
-        if kill % 2:
-            threads.append(threading.Thread(target=flushing, args=(server, stop, random.Random(chance.random()))))
+        clients = [*writers, Flusher(random.Random(chance.random()))] if kill % 2 else writers
+        threads = [threading.Thread(target=each.run, args=(server, stop)) for each in clients]
         for thread in threads:
             thread.start()
         time.sleep(chance.uniform(0.05, 1.2))
@@ -216,9 +219,8 @@ def test_a_mixed_load_survives_kill9(new_server, chance, config, shards, kills):
         stop.set()
         for thread in threads:
             thread.join()
-        assert not flush_failures, flush_failures
-        for writer in writers:
-            assert writer.surprise is None, f"writer {writer.number}: {writer.surprise!r}"
+        for each in clients:
+            assert each.surprise is None, f"{each}: {each.surprise!r}"
         server.start()
         client = server.client()
         for writer in writers:
