@@ -1,6 +1,6 @@
 //! One PChannel: everything between the records of its log and the messages that take effect.
 //!
-//! [`open`] gives a [`Wal`] and its [`Feed`]. The Wal appends: one task puts every message into one order
+//! [`open()`] gives a [`Wal`] and its [`Feed`]. The Wal appends: one task puts every message into one order
 //! of time and of the log, decides where rows go, and answers when the log storage has them durably
 //! ([`append`]). The feed reads: it replays the log from the last checkpoint, brings each (re-)opened
 //! writer up to date, then follows; whoever owns the PChannel pumps it into segments and the catalog.

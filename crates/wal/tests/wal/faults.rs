@@ -247,11 +247,6 @@ pub(crate) async fn run(seed: u64) -> Run {
     follower.join().await;
     world.env.tasks.check();
     let log = world.log().await;
-    println!(
-        "seed {seed}: {} ms, {} records, term {term}",
-        world.env.clock.unix_ms() - Env::TEST_UNIX_MS,
-        log.len()
-    );
     let (fates, delivered) = (fates.lock().clone(), delivered.lock().clone());
     Run { fates, log, delivered, recovered }
 }
