@@ -135,9 +135,10 @@ impl Node {
         let hosted = self.start(hosted_channel, feed);
         if let Err(error) = hosted.channel.wal.ready().await {
             self.shut(hosted).await;
-            return Err(match error {
-                AppendError::Corrupt(reason) => NodeError::Corrupt { channel: channel.clone(), reason },
-                error => NodeError::Unavailable(error.to_string()),
+            return Err(if let AppendError::Corrupt(reason) = error {
+                NodeError::Corrupt { channel: channel.clone(), reason }
+            } else {
+                NodeError::Unavailable(error.to_string())
             });
         }
         self.hosted.lock().insert(channel.clone(), hosted);
@@ -217,9 +218,10 @@ impl Node {
 }
 
 fn open_failed(channel: &PChannel, error: OpenError) -> NodeError {
-    match error {
-        OpenError::Corrupt(reason) => NodeError::Corrupt { channel: channel.clone(), reason },
-        error => NodeError::Unavailable(error.to_string()),
+    if let OpenError::Corrupt(reason) = error {
+        NodeError::Corrupt { channel: channel.clone(), reason }
+    } else {
+        NodeError::Unavailable(error.to_string())
     }
 }
 

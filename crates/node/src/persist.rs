@@ -125,7 +125,9 @@ impl Persister {
         }
         // Closed segments that no shard holds have no rows: nothing of them is left to persist.
         let held: BTreeMap<SegmentId, ()> = sealed.iter().map(|id| (*id, ())).collect();
-        sealed.extend(feed.recovered().seals().keys().filter(|id| !held.contains_key(id)).copied().collect::<Vec<_>>());
+        sealed.extend(
+            feed.recovered().seals().keys().filter(|id| !held.contains_key(id)).copied().collect::<Vec<_>>(),
+        );
         // The state that is stored with this round no longer waits for the segments that it seals.
         feed.settle(&sealed);
         let cut = feed.cut();
@@ -183,4 +185,3 @@ fn seals(header: &Header) -> bool {
         | Header::RollbackTxn => false,
     }
 }
-

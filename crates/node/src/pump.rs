@@ -122,7 +122,12 @@ impl Pump {
             Ok(body) => {
                 let parts = self.parts.delegator(&self.channel);
                 let schema = Arc::new(body.schema);
-                self.channel.shards.insert(Arc::new(Delegator::new(vchannel.clone(), collection, schema, parts)));
+                self.channel.shards.insert(Arc::new(Delegator::new(
+                    vchannel.clone(),
+                    collection,
+                    schema,
+                    parts,
+                )));
             }
             Err(error) => {
                 tracing::error!(%vchannel, id = %message.id(), %error, "a collection with an unreadable schema");
@@ -147,10 +152,10 @@ impl Pump {
     async fn control(&mut self, control: Control) {
         match control {
             Control::HandOver { vchannel, entry, applied, done } => {
-                if let Some(shard) = self.channel.shards.get(&vchannel) {
-                    if let Err(error) = shard.hand_over(entry, applied).await {
-                        tracing::warn!(%vchannel, %error, "a sealed segment is not handed over yet");
-                    }
+                if let Some(shard) = self.channel.shards.get(&vchannel)
+                    && let Err(error) = shard.hand_over(entry, applied).await
+                {
+                    tracing::warn!(%vchannel, %error, "a sealed segment is not handed over yet");
                 }
                 drop(done);
             }
@@ -202,4 +207,3 @@ async fn delete(shard: &Delegator, message: &Message, tick: Tick) -> Result<(), 
         }
     }
 }
-

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use cinclus_query::Delegator;
 use cinclus_rpc::NodeError;
 use cinclus_segment::{SealedLoader, Segment};
-use cinclus_types::{CollectionId, CollectionSchema, SegmentEntry, SegmentState, Tick, VChannel, VChannelEntry};
+use cinclus_types::{
+    CollectionId, CollectionSchema, SegmentEntry, SegmentState, Tick, VChannel, VChannelEntry,
+};
 use cinclus_wal::Feed;
 use futures::{StreamExt, TryStreamExt, stream};
 
@@ -46,9 +48,9 @@ pub(crate) async fn restore(parts: &NodeParts, channel: &Channel, at: RestorePoi
         let known = parts.segments.view(&vchannel);
         let growing: Vec<Arc<SegmentEntry>> =
             known.segments.values().filter(|s| s.state == SegmentState::Growing).cloned().collect();
-        let loads = growing.into_iter().map(|entry| {
-            load(parts.clone(), entry, known.vchannel.clone(), collection.schema().clone())
-        });
+        let loads = growing
+            .into_iter()
+            .map(|entry| load(parts.clone(), entry, known.vchannel.clone(), collection.schema().clone()));
         let segments: Vec<_> = stream::iter(loads).buffer_unordered(PARALLEL_LOADS).try_collect().await?;
         for segment in segments {
             delegator.adopt(segment);

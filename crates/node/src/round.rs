@@ -7,8 +7,8 @@ use cinclus_catalog::{ChannelCheckpoint, SegmentChange};
 use cinclus_query::{Delegator, ShardView};
 use cinclus_segment::{ChunkWriter, RowRun};
 use cinclus_types::{
-    ChunkRef, DeleteFileRef, Keys, PChannel, SegmentEntry, SegmentId, SegmentState, Strings, Term, Tick, VChannel,
-    VChannelEntry,
+    ChunkRef, DeleteFileRef, Keys, PChannel, SegmentEntry, SegmentId, SegmentState, Strings, Term, Tick,
+    VChannel, VChannelEntry,
 };
 use cinclus_wal::{RecoveryCut, Wal};
 use tokio::sync::oneshot;
@@ -54,7 +54,8 @@ impl ShardRound {
         let mut segments = Vec::new();
         for (id, growing) in &view.growing {
             let stored = known.segments.get(id);
-            let entry = stored.map_or_else(|| fresh(delegator, growing.partition, *id), |e| SegmentEntry::clone(e));
+            let entry =
+                stored.map_or_else(|| fresh(delegator, growing.partition, *id), |e| SegmentEntry::clone(e));
             // The catalog says where the chunks end; a round whose outcome was lost is not repeated.
             let from = entry.rows() as u32;
             let run = growing.segment.rows_since(from, Tick::MAX);
@@ -137,7 +138,9 @@ impl Round {
             shard.entry.persisted_tick = self.cut.tick;
             changes.push(SegmentChange::VChannel(shard.vchannel.clone(), shard.entry.clone()));
         }
-        changes.extend(self.dropped_segments.iter().map(|(vchannel, id)| SegmentChange::Delete(vchannel.clone(), *id)));
+        changes.extend(
+            self.dropped_segments.iter().map(|(vchannel, id)| SegmentChange::Delete(vchannel.clone(), *id)),
+        );
         changes.extend(self.dropped_vchannels.iter().cloned().map(SegmentChange::DropVChannel));
         let checkpoint = self.cut.checkpoint;
         let record = ChannelCheckpoint {
@@ -164,7 +167,8 @@ impl Round {
         let mut files: Vec<(String, Vec<RowRun>)> = large
             .into_iter()
             .map(|run| {
-                let name = format!("segments/{}/{}/{}-{fresh}.parquet", run.collection, run.segment, self.term);
+                let name =
+                    format!("segments/{}/{}/{}-{fresh}.parquet", run.collection, run.segment, self.term);
                 (name, vec![run.clone()])
             })
             .collect();

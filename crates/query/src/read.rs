@@ -45,7 +45,8 @@ impl Delegator {
         let plan = search.plan;
         let mut k = plan.k;
         loop {
-            let wider = if k == plan.k { plan.clone() } else { Arc::new(SearchPlan { k, ..(*plan).clone() }) };
+            let wider =
+                if k == plan.k { plan.clone() } else { Arc::new(SearchPlan { k, ..(*plan).clone() }) };
             let sources = self.search_once(&snapshot, &wider).await?;
             let merged = merge_hits(&sources, &wider);
             if snapshot.sources() < 2 {
@@ -74,8 +75,11 @@ impl Delegator {
         let plan = query.plan;
         let mut limit = plan.limit;
         loop {
-            let wider =
-                if limit == plan.limit { plan.clone() } else { Arc::new(QueryPlan { limit, ..(*plan).clone() }) };
+            let wider = if limit == plan.limit {
+                plan.clone()
+            } else {
+                Arc::new(QueryPlan { limit, ..(*plan).clone() })
+            };
             let sources = self.query_once(&snapshot, &wider).await?;
             let merged = QueryAnswer { at: snapshot.at, ..merge_answers(&sources, &wider) };
             if snapshot.sources() < 2 || plan.count_only {
@@ -159,8 +163,7 @@ impl Delegator {
         }));
         let (growing, parts, at, local) =
             (snapshot.growing.clone(), snapshot.partitions.clone(), snapshot.at, plan.clone());
-        let local =
-            self.parts.env.compute.run(move || cinclus_segment::search(&growing, &parts, &local, at));
+        let local = self.parts.env.compute.run(move || cinclus_segment::search(&growing, &parts, &local, at));
         let (remote, local) = futures::join!(remote, local);
         let mut sources = remote.map_err(worker_failed)?;
         sources.push(local.map_err(segment_failed)?);
@@ -178,8 +181,7 @@ impl Delegator {
         }));
         let (growing, parts, at, local) =
             (snapshot.growing.clone(), snapshot.partitions.clone(), snapshot.at, plan.clone());
-        let local =
-            self.parts.env.compute.run(move || cinclus_segment::query(&growing, &parts, &local, at));
+        let local = self.parts.env.compute.run(move || cinclus_segment::query(&growing, &parts, &local, at));
         let (remote, local) = futures::join!(remote, local);
         let mut sources = remote.map_err(worker_failed)?;
         sources.push(local.map_err(segment_failed)?);
@@ -212,7 +214,9 @@ fn pack(keys: &[Key]) -> Keys {
         }
         return Keys::VarChar(strings);
     }
-    Keys::Int64(keys.iter().filter_map(|key| if let Key::Int64(id) = key { Some(*id) } else { None }).collect())
+    Keys::Int64(
+        keys.iter().filter_map(|key| if let Key::Int64(id) = key { Some(*id) } else { None }).collect(),
+    )
 }
 
 fn worker_failed(error: WorkerError) -> ReadError {

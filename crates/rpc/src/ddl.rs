@@ -229,7 +229,9 @@ pub enum DdlError {
     #[error("create duplicate collection with different parameters, collection: {0}")]
     CollectionExists(String),
     /// The new name of a collection is taken.
-    #[error("duplicated new collection name {name} in database {database} with other collection name or alias")]
+    #[error(
+        "duplicated new collection name {name} in database {database} with other collection name or alias"
+    )]
     NameTaken {
         /// The database.
         database: String,
@@ -251,7 +253,9 @@ pub enum DdlError {
         alias: String,
     },
     /// The alias names another collection.
-    #[error("{alias} is alias to another collection: {collection}: alias already exist[database={database}][alias={alias}]")]
+    #[error(
+        "{alias} is alias to another collection: {collection}: alias already exist[database={database}][alias={alias}]"
+    )]
     AliasExists {
         /// The database.
         database: String,

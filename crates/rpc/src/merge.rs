@@ -230,7 +230,8 @@ mod tests {
 
     #[test]
     fn a_key_is_answered_by_its_newest_row_even_if_an_older_one_is_nearer() {
-        let merged = merge_hits(&[hits(&[(1, 0.1, 5), (2, 0.2, 5)]), hits(&[(3, 0.15, 5), (1, 0.9, 7)])], &plan(3));
+        let merged =
+            merge_hits(&[hits(&[(1, 0.1, 5), (2, 0.2, 5)]), hits(&[(3, 0.15, 5), (1, 0.9, 7)])], &plan(3));
         assert_eq!(merged.keys, [Key::Int64(3), Key::Int64(2), Key::Int64(1)]);
         assert_eq!(merged.rows.columns[0].data, ColumnData::Int64(vec![30, 20, 10]));
         assert_eq!((merged.counts, merged.scores[2]), (vec![3], 0.9));

@@ -78,7 +78,12 @@ pub trait NodeApi: Send + Sync + 'static {
 
     /// Appends messages to one VChannel (all of one, or one for the whole log): one message as it is, more
     /// as one transaction. Returns when they are durable.
-    async fn append(&self, channel: &PChannel, term: Term, batch: Vec<Draft>) -> Result<Appended, AppendError>;
+    async fn append(
+        &self,
+        channel: &PChannel,
+        term: Term,
+        batch: Vec<Draft>,
+    ) -> Result<Appended, AppendError>;
 
     /// Every target of these broadcasts has acknowledged, and the coordinator has persisted that: the log
     /// need not remember them any more (C2). Nothing if it is not served here under that term: a log that

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use cinclus_types::{Advice, CollectionSchema, Keys, PartitionId, SegmentEntry, SegmentId, Tick, VChannelEntry};
+use cinclus_types::{
+    Advice, CollectionSchema, Keys, PartitionId, SegmentEntry, SegmentId, Tick, VChannelEntry,
+};
 
 use crate::{Hits, QueryAnswer, QueryPlan, SearchPlan};
 

@@ -28,7 +28,7 @@ use crate::config::ServerConfig;
 const DATA_FORMAT: u32 = 1;
 
 /// Everything in one process.
-pub struct Standalone {
+pub(crate) struct Standalone {
     /// This machine.
     pub env: Env,
     /// Answers Milvus' clients.
@@ -39,7 +39,7 @@ pub struct Standalone {
 
 impl Standalone {
     /// Opens the data directory and starts every role.
-    pub async fn assemble(config: &ServerConfig) -> anyhow::Result<Standalone> {
+    pub(crate) async fn assemble(config: &ServerConfig) -> anyhow::Result<Standalone> {
         let env = Env::os();
         let dir = &config.data_dir;
         let lock = take_data_dir(&env, dir).await?;
@@ -78,7 +78,7 @@ impl Standalone {
     }
 
     /// Closes the logs; what is in flight is drained within a bound.
-    pub async fn close(&self) {
+    pub(crate) async fn close(&self) {
         self.node.close().await;
     }
 }
@@ -119,11 +119,7 @@ async fn metadata(env: &Env, dir: &Path) -> anyhow::Result<DynMetaStore> {
     Ok(Arc::new(EmbeddedMetaStore::open(dir, &cinclus_meta::Config::default(), env).await?))
 }
 
-async fn log_storage(
-    config: &ServerConfig,
-    env: &Env,
-    meta: DynMetaStore,
-) -> anyhow::Result<DynLogStorage> {
+async fn log_storage(config: &ServerConfig, env: &Env, meta: DynMetaStore) -> anyhow::Result<DynLogStorage> {
     let roll = RollPolicy { bytes_max: config.log_roll_bytes, age_max: config.log_roll_age };
     let local = LocalConfig { roll, ..LocalConfig::new(config.data_dir.join("wal")) };
     Ok(Arc::new(WoodpeckerLocal::open(local, env.clone(), meta).await?))

@@ -16,14 +16,14 @@ use crate::assemble::Standalone;
 use crate::config::ServerConfig;
 
 /// The bound ports.
-pub struct Listeners {
+pub(crate) struct Listeners {
     service: TcpListener,
     management: TcpListener,
 }
 
 impl Listeners {
     /// Binds the ports.
-    pub async fn bind(config: &ServerConfig) -> anyhow::Result<Listeners> {
+    pub(crate) async fn bind(config: &ServerConfig) -> anyhow::Result<Listeners> {
         let bind = |addr: SocketAddr| async move {
             TcpListener::bind(addr).await.with_context(|| format!("cannot listen on {addr}"))
         };
@@ -32,17 +32,17 @@ impl Listeners {
     }
 
     /// Where Milvus clients connect.
-    pub fn service_addr(&self) -> anyhow::Result<SocketAddr> {
+    pub(crate) fn service_addr(&self) -> anyhow::Result<SocketAddr> {
         Ok(self.service.local_addr()?)
     }
 
     /// Where health and metrics are.
-    pub fn management_addr(&self) -> anyhow::Result<SocketAddr> {
+    pub(crate) fn management_addr(&self) -> anyhow::Result<SocketAddr> {
         Ok(self.management.local_addr()?)
     }
 
     /// Serves until `stop` ends, then lets requests under way finish within a bound.
-    pub async fn serve(
+    pub(crate) async fn serve(
         self,
         standalone: &Standalone,
         config: &ServerConfig,
@@ -88,9 +88,7 @@ impl Listeners {
 struct NoDelay;
 
 impl NoDelay {
-    fn wrap(
-        listener: TcpListener,
-    ) -> impl futures::Stream<Item = std::io::Result<tokio::net::TcpStream>> {
+    fn wrap(listener: TcpListener) -> impl futures::Stream<Item = std::io::Result<tokio::net::TcpStream>> {
         use futures::StreamExt;
         TcpListenerStream::new(listener).map(|stream| {
             let stream = stream?;

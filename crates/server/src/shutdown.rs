@@ -3,7 +3,7 @@
 use tokio::signal::unix::{SignalKind, signal as unix_signal};
 
 /// Ends when the process is asked to end: SIGTERM or SIGINT.
-pub async fn signal() {
+pub(crate) async fn signal() {
     let (Ok(mut term), Ok(mut int)) =
         (unix_signal(SignalKind::terminate()), unix_signal(SignalKind::interrupt()))
     else {

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use cinclus_env::Env;
-use cinclus_rpc::{Hits, QueryAnswer, QueryPlan, SearchPlan, SegmentLoad, SegmentsRead, WorkerApi, WorkerError};
+use cinclus_rpc::{
+    Hits, QueryAnswer, QueryPlan, SearchPlan, SegmentLoad, SegmentsRead, WorkerApi, WorkerError,
+};
 use cinclus_segment::{FileError, SealedLoader, Segment, SegmentError};
 use cinclus_types::{Keys, SegmentId, Tick};
 use object_store::ObjectStore;

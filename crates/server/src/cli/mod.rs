@@ -14,7 +14,7 @@ use crate::bench;
 /// Without a command it runs standalone: everything in one process, data in ./cinclus-data.
 #[derive(Debug, Parser)]
 #[command(name = "cinclus", version, about, long_about)]
-pub struct Cli {
+pub(crate) struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
@@ -36,7 +36,7 @@ impl Cli {
     ///
     /// # Errors
     /// Whatever ends it early.
-    pub fn run(self) -> anyhow::Result<()> {
+    pub(crate) fn run(self) -> anyhow::Result<()> {
         match self.command {
             None => standalone::run(&self.standalone),
             Some(Command::Standalone(args)) => standalone::run(&args),
@@ -47,6 +47,6 @@ impl Cli {
 }
 
 /// Says on standard error why the program ends.
-pub fn complain(text: &str) {
+pub(crate) fn complain(text: &str) {
     let _ = writeln!(std::io::stderr(), "cinclus: {text}");
 }

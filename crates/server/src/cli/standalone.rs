@@ -12,7 +12,7 @@ use crate::{listen, shutdown};
 
 /// What `cinclus standalone` can be told; flags win over the configuration file.
 #[derive(Clone, Debug, Default, Args)]
-pub struct StandaloneArgs {
+pub(crate) struct StandaloneArgs {
     /// A YAML file with Milvus' key names; an unknown key is an error.
     #[arg(long, value_name = "FILE", env = "CINCLUS_CONFIG")]
     config: Option<PathBuf>,
@@ -31,7 +31,7 @@ pub struct StandaloneArgs {
 }
 
 /// Runs until a signal ends it.
-pub fn run(args: &StandaloneArgs) -> anyhow::Result<()> {
+pub(crate) fn run(args: &StandaloneArgs) -> anyhow::Result<()> {
     let mut config = match &args.config {
         Some(file) => ServerConfig::read(file)?,
         None => ServerConfig::default(),

@@ -13,7 +13,7 @@ use super::ServerConfig;
 use super::values::{bytes, number, span, text};
 
 /// One key.
-pub struct Key {
+pub(crate) struct Key {
     /// Its path, with dots.
     pub name: &'static str,
     /// Puts a value in place.
@@ -78,12 +78,12 @@ const KEYS: &[Key] = keys! {
 };
 
 /// The key of a path.
-pub fn find(path: &str) -> Option<&'static Key> {
+pub(crate) fn find(path: &str) -> Option<&'static Key> {
     KEYS.iter().find(|key| key.name == path)
 }
 
 /// The names of all keys.
-pub fn names() -> impl Iterator<Item = &'static str> {
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     KEYS.iter().map(|key| key.name)
 }
 

@@ -17,7 +17,7 @@ use serde_json::Value;
 
 /// All values of a process.
 #[derive(Clone, Debug)]
-pub struct ServerConfig {
+pub(crate) struct ServerConfig {
     /// Where everything is kept.
     pub data_dir: PathBuf,
     /// Where Milvus clients connect.
@@ -65,15 +65,14 @@ impl ServerConfig {
     ///
     /// # Errors
     /// If it cannot be read, names an unknown key, or gives a wrong value; the message names the key.
-    #[expect(clippy::disallowed_methods, reason = "configuration is read before there is an environment (A2)")]
-    pub fn read(file: &Path) -> anyhow::Result<ServerConfig> {
+    pub(crate) fn read(file: &Path) -> anyhow::Result<ServerConfig> {
         let text =
             std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
         ServerConfig::parse(&text).with_context(|| format!("in {}", file.display()))
     }
 
     /// Reads YAML on top of the defaults.
-    pub fn parse(text: &str) -> anyhow::Result<ServerConfig> {
+    pub(crate) fn parse(text: &str) -> anyhow::Result<ServerConfig> {
         let mut config = ServerConfig::default();
         if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
             return Ok(config);
@@ -101,17 +100,26 @@ impl ServerConfig {
     ///
     /// # Errors
     /// Names the values that do not fit together.
-    pub fn validate(&self) -> anyhow::Result<()> {
-        ensure!(self.listen != self.management_listen || self.listen.port() == 0,
-            "proxy.port and the management port are both {}", self.listen);
+    pub(crate) fn validate(&self) -> anyhow::Result<()> {
+        ensure!(
+            self.listen != self.management_listen || self.listen.port() == 0,
+            "proxy.port and the management port are both {}",
+            self.listen
+        );
         ensure!(self.coord.channels >= 1, "rootCoord.dmlChannelNum must be at least 1");
         let wal = &self.node.wal;
-        ensure!(self.proxy.message_bytes_max as u64 <= wal.message_bytes_max,
+        ensure!(
+            self.proxy.message_bytes_max as u64 <= wal.message_bytes_max,
             "a proxy's message of {} bytes does not fit a log's of {}",
-            self.proxy.message_bytes_max, wal.message_bytes_max);
-        ensure!(self.proxy.request_bytes_max as u64 <= wal.in_flight_bytes_max,
+            self.proxy.message_bytes_max,
+            wal.message_bytes_max
+        );
+        ensure!(
+            self.proxy.request_bytes_max as u64 <= wal.in_flight_bytes_max,
             "proxy.grpc.serverMaxRecvSize ({}) must not be greater than cinclus.wal.inFlightBytesMax ({})",
-            self.proxy.request_bytes_max, wal.in_flight_bytes_max);
+            self.proxy.request_bytes_max,
+            wal.in_flight_bytes_max
+        );
         Ok(())
     }
 }
@@ -132,7 +140,10 @@ mod tests {
     #[test]
     fn an_unknown_key_is_named_with_the_nearest() {
         let error = format!("{:#}", ServerConfig::parse("rootCoord:\n  dmlChanelNum: 4\n").unwrap_err());
-        assert!(error.contains("rootCoord.dmlChanelNum") && error.contains("rootCoord.dmlChannelNum"), "{error}");
+        assert!(
+            error.contains("rootCoord.dmlChanelNum") && error.contains("rootCoord.dmlChannelNum"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The key that a mistyped one probably means.
 
 /// The candidate with the least edit distance.
-pub fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> &'a str {
+pub(crate) fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> &'a str {
     candidates.min_by_key(|candidate| distance(word, candidate)).unwrap_or("none")
 }
 

@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use serde_json::Value;
 
 /// A text, or a number as text.
-pub fn text(value: &Value) -> anyhow::Result<String> {
+pub(crate) fn text(value: &Value) -> anyhow::Result<String> {
     match value {
         Value::String(text) => Ok(text.trim().to_owned()),
         Value::Number(number) => Ok(number.to_string()),
@@ -16,13 +16,13 @@ pub fn text(value: &Value) -> anyhow::Result<String> {
 }
 
 /// A number.
-pub fn number<T: std::str::FromStr>(value: &Value) -> anyhow::Result<T> {
+pub(crate) fn number<T: std::str::FromStr>(value: &Value) -> anyhow::Result<T> {
     let text = text(value)?;
     text.parse().ok().with_context(|| format!("expected a number, not {text:?}"))
 }
 
 /// A number of bytes: `1048576`, `1m`, `1MB`, `1g`. Units count in 1024s.
-pub fn bytes(value: &Value) -> anyhow::Result<u64> {
+pub(crate) fn bytes(value: &Value) -> anyhow::Result<u64> {
     let text = text(value)?;
     let (count, unit) = split(&text).with_context(|| format!("expected bytes like 16m, not {text:?}"))?;
     let factor = match unit.to_ascii_lowercase().trim_end_matches('b') {
@@ -36,7 +36,7 @@ pub fn bytes(value: &Value) -> anyhow::Result<u64> {
 }
 
 /// A span: `250ms`, `10s`, `5m`, `2h`; a bare number is in `unit`.
-pub fn span(value: &Value, unit: Duration) -> anyhow::Result<Duration> {
+pub(crate) fn span(value: &Value, unit: Duration) -> anyhow::Result<Duration> {
     let text = text(value)?;
     let (count, suffix) = split(&text).with_context(|| format!("expected a span like 10s, not {text:?}"))?;
     let unit = match suffix {
