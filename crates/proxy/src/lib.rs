@@ -5,7 +5,7 @@
 //! (`unsupported`).
 //!
 //! A write is checked on its wire columns ([`validate`]), completed, split by shard ([`shards`]) and made
-//! into messages ([`write`]). A read gets its freshness ([`consistency`]) and its fields ([`fields`]), goes
+//! into messages ([`mod@write`]). A read gets its freshness ([`consistency`]) and its fields ([`fields`]), goes
 //! to all shards at once ([`read`]), and comes back as one answer ([`merge`], [`rank`]).
 
 pub mod config;
