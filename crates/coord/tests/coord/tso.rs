@@ -182,8 +182,8 @@ async fn a_busy_oracle_writes_about_once_in_half_a_window() {
         bench.clock.advance(Duration::from_millis(10));
         bench.background().await;
     }
-    // 30 s with a window of 3 s.
-    assert!((18..=22).contains(&bench.commits()), "{}", bench.commits());
+    // 30 s with a window of half a second.
+    assert!((110..=125).contains(&bench.commits()), "{}", bench.commits());
     running.crash().await;
 }
 
@@ -195,7 +195,7 @@ async fn a_grant_never_waits_while_a_bound_is_left() {
     bench.faults.arm(0, Fault::CrashBefore);
     bench.clock.advance(Duration::from_secs(3600));
     let mut last = Tick::ZERO;
-    let window = 3_000_u32 << Tick::LOGICAL_BITS;
+    let window = 500_u32 << Tick::LOGICAL_BITS;
     for _ in 0..10 {
         let range = running.tso.grant(window / 10).now_or_never().expect("no wait").unwrap();
         bench.background().await;
