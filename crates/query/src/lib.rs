@@ -4,8 +4,8 @@
 //! The pump is the only writer of a [`Delegator`]: it applies what the log delivers, in order, and only
 //! then lets the [`Tsafe`] of the log follow. Reads run beside it on immutable [`ShardView`]s.
 
-pub mod deletes;
 pub mod delegator;
+pub mod deletes;
 pub mod error;
 pub mod log_position;
 pub mod read;
@@ -13,8 +13,8 @@ pub mod tsafe;
 pub mod view;
 pub mod workers;
 
-pub use deletes::DeleteBuffer;
-pub use delegator::{Delegator, DelegatorParts};
+pub use delegator::{Delegator, DelegatorParts, Dropped};
+pub use deletes::{Delete, DeleteBuffer};
 pub use error::ApplyError;
 pub use log_position::LogPosition;
 pub use tsafe::Tsafe;

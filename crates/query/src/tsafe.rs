@@ -67,7 +67,8 @@ mod tests {
         let second = Duration::from_secs(1);
         let timed_out = ReadError::TimedOut { asked: Tick(5), tsafe: Tick::ZERO };
         assert_eq!(tsafe.wait(&clock, Tick(5), second).await, Err(timed_out));
-        let (waited, ()) = tokio::join!(tsafe.wait(&clock, Tick(5), second), async { tsafe.advance(Tick(7)) });
+        let (waited, ()) =
+            tokio::join!(tsafe.wait(&clock, Tick(5), second), async { tsafe.advance(Tick(7)) });
         assert_eq!(waited, Ok(Tick(7)));
         tsafe.advance(Tick(3));
         assert_eq!(tsafe.get(), Tick(7));
