@@ -137,6 +137,14 @@ impl Segments {
         Ok(Segments { meta, mirror })
     }
 
+    /// Reads everything again: what was committed before the call is in the views when this returns.
+    ///
+    /// # Errors
+    /// If the store does not answer or an entry cannot be read.
+    pub async fn refresh(&self) -> Result<(), CatalogError> {
+        self.mirror.refresh().await
+    }
+
     /// What is known of a VChannel at this moment.
     #[must_use]
     pub fn view(&self, vchannel: &VChannel) -> Arc<VChannelView> {

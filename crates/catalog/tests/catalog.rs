@@ -85,7 +85,7 @@ async fn an_owner_of_an_earlier_term_commits_nothing() {
         sealed: Tick::ZERO,
     };
     segments.claim(&log, Term(1)).await.unwrap();
-    let note = VChannelEntry { persisted_tick: Tick(9), delete_files: vec![] };
+    let note = VChannelEntry { persisted_tick: Tick(9), ..VChannelEntry::default() };
     let changes = vec![SegmentChange::Put(entry), SegmentChange::VChannel(shard.clone(), note)];
     segments.commit(&log, record(1, 9), changes).await.unwrap();
     assert_eq!(segments.view(&shard).vchannel.persisted_tick, Tick(9));

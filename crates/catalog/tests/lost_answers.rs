@@ -254,7 +254,7 @@ fn record(tick: u64) -> ChannelCheckpoint {
 }
 
 fn note(tick: u64) -> SegmentChange {
-    SegmentChange::VChannel(shard(), VChannelEntry { persisted_tick: Tick(tick), delete_files: vec![] })
+    SegmentChange::VChannel(shard(), VChannelEntry { persisted_tick: Tick(tick), ..VChannelEntry::default() })
 }
 
 fn segment(id: i64) -> SegmentEntry {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::clock::{DynClock, OsClock, TokioClock};
 use crate::compute::Compute;
 use crate::disk::{DynDisk, MemoryDisk, OsDisk};
+use crate::memory::MemoryBudget;
 use crate::random::Random;
 use crate::tasks::{PanicPolicy, TaskGroup};
 use crate::telemetry::Telemetry;
@@ -24,6 +25,8 @@ pub struct Env {
     pub compute: Compute,
     /// Metrics.
     pub telemetry: Telemetry,
+    /// How much memory may be used.
+    pub memory: MemoryBudget,
 }
 
 impl Env {
@@ -40,6 +43,7 @@ impl Env {
             tasks: TaskGroup::new(PanicPolicy::Abort),
             compute: Compute::per_core(),
             telemetry: Telemetry::new(),
+            memory: MemoryBudget::of_machine(),
         }
     }
 
@@ -62,6 +66,7 @@ impl Env {
             tasks: TaskGroup::new(PanicPolicy::Propagate),
             compute: Compute::inline(),
             telemetry: Telemetry::new(),
+            memory: MemoryBudget::unlimited(),
         };
         (env, disk)
     }

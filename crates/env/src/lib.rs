@@ -14,6 +14,7 @@
 //! | [`tasks`] | named tasks and threads that are joined | the tokio runtime | the same, single-threaded |
 //! | [`compute`] | a bounded pool for work that burns CPU | threads | inline |
 //! | [`telemetry`] | metrics | one registry per process | one registry per test |
+//! | [`memory`] | the budget of memory | half of the machine's | without a limit |
 
 #![allow(clippy::disallowed_methods, reason = "this crate is where they belong (A1)")]
 
@@ -21,6 +22,7 @@ pub mod clock;
 pub mod compute;
 pub mod disk;
 mod env;
+pub mod memory;
 pub mod random;
 pub mod tasks;
 pub mod telemetry;
@@ -30,6 +32,7 @@ pub use clock::{Clock, DynClock, ManualClock, OsClock, TimedOut, TokioClock, tim
 pub use compute::Compute;
 pub use disk::{Disk, DiskError, DiskFile, DynDisk};
 pub use env::Env;
+pub use memory::{MemoryBudget, MemoryFull, MemoryHeld, MemoryPart};
 pub use random::Random;
 pub use tasks::{PanicPolicy, TaskGroup, TaskHandle};
 pub use telemetry::Telemetry;

@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use cinclus_env::TaskGroup;
 use cinclus_query::{Delegator, Tsafe};
-use cinclus_types::{PChannel, Term, VChannel};
-use cinclus_wal::Wal;
-use parking_lot::RwLock;
+use cinclus_types::{PChannel, Term, Tick, VChannel};
+use cinclus_wal::{FeedError, Wal};
+use parking_lot::{Mutex, RwLock};
+
+use crate::metrics::NodeMetrics;
 
 /// The shards of a log: changed by its pump, read by everybody.
 #[derive(Clone, Default)]
@@ -54,4 +56,10 @@ pub struct Channel {
     pub shards: Shards,
     /// The pump and its helpers; cancelled when the log is closed.
     pub tasks: TaskGroup,
+    /// The tick of the first round of persisting since the last one that was committed: objects with
+    /// names from then on may still come into the catalog.
+    pub(crate) unsettled: Arc<Mutex<Option<Tick>>>,
+    /// Why the pump ended although the log was not closed.
+    pub(crate) ended: Arc<Mutex<Option<FeedError>>>,
+    pub(crate) metrics: NodeMetrics,
 }

@@ -9,21 +9,25 @@ use cinclus_wal::WalConfig;
 pub struct NodeConfig {
     /// Values of each log.
     pub wal: WalConfig,
-    /// Persisting begins when so many bytes of log lie behind the checkpoint: half of the recovery bound.
-    pub persist_log_bytes: u64,
+    /// The most bytes of log, over all logs of the process, that a restart has to replay. Rounds of
+    /// persisting begin at half of it.
+    pub recovery_log_bytes_max: u64,
     /// Persisting begins when rows have waited so long.
     pub persist_age: Duration,
     /// A segment's rows of at least so many bytes get a file of their own; fewer go to the tail file.
     pub chunk_bytes_min: u64,
+    /// An object that the catalog does not name is removed when it is so old.
+    pub orphan_grace: Duration,
 }
 
 impl Default for NodeConfig {
     fn default() -> Self {
         NodeConfig {
             wal: WalConfig::default(),
-            persist_log_bytes: 64 << 20,
+            recovery_log_bytes_max: 128 << 20,
             persist_age: Duration::from_secs(600),
             chunk_bytes_min: 1 << 20,
+            orphan_grace: Duration::from_secs(600),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use cinclus_query::ApplyError;
 use cinclus_types::{SegmentEntry, SegmentId, Tick, VChannel};
 use tokio::sync::oneshot;
 
@@ -15,8 +16,8 @@ pub enum Control {
         entry: Arc<SegmentEntry>,
         /// The deletes that the worker has.
         applied: Tick,
-        /// Dropped when it is done.
-        done: oneshot::Sender<()>,
+        /// Told whether reads use the worker's copy now; if not, nobody needs it.
+        done: oneshot::Sender<Result<bool, ApplyError>>,
     },
     /// These sealed segments are not to be read any more.
     Retire {
@@ -37,8 +38,6 @@ pub enum Control {
 pub struct PersistedRound {
     /// Everything up to here is in files.
     pub tick: Tick,
-    /// Rows in chunks, of each growing segment.
-    pub rows: Vec<(VChannel, SegmentId, u32)>,
     /// VChannels that left the catalog with this round.
     pub dropped_vchannels: Vec<VChannel>,
     /// Segments that left the catalog with this round.

@@ -6,29 +6,32 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use cinclus_catalog::{Collections, Segments};
-use cinclus_env::{DynTickSource, Env};
+use cinclus_env::{DynTickSource, Env, MemoryFull, MemoryPart};
 use cinclus_log_storage::DynLogStorage;
 use cinclus_query::{Delegator, DelegatorParts, LogPosition, Tsafe, Workers};
 use cinclus_rpc::{
     AppendError, Appended, ChannelStatus, NodeApi, NodeError, QueryAnswer, ReadError, SearchAnswer,
     ShardQuery, ShardRead, ShardSearch, ShardStatistics,
 };
-use cinclus_types::message::Draft;
+use cinclus_types::message::{Draft, Kind};
 use cinclus_types::{BroadcastId, PChannel, Term, Tick, VChannel};
-use cinclus_wal::{OpenError, WalParts};
+use cinclus_wal::{FeedError, OpenError, WalParts};
 use futures::future::join_all;
 use object_store::ObjectStore;
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::NodeConfig;
+use crate::backlog::Backlog;
 use crate::channel::{Channel, Shards};
 use crate::control::Control;
 use crate::loader::{Loader, LoaderSignal};
+use crate::metrics::NodeMetrics;
 use crate::persist::Persister;
 use crate::position::OwnPosition;
 use crate::pump::Pump;
 use crate::restore::{RestorePoint, restore};
+use crate::sweep::sweep_now_and_then;
 
 /// Messages that may wait for a pump.
 const CONTROL_QUEUE: usize = 64;
@@ -65,8 +68,14 @@ impl NodeParts {
             workers: self.workers.clone(),
             position: Arc::new(OwnPosition(channel.wal.clone())),
             tsafe: channel.tsafe.clone(),
+            memory: self.growing(),
             env: self.env.clone(),
         }
+    }
+
+    /// The part of the memory budget that growing rows are counted in.
+    fn growing(&self) -> MemoryPart {
+        self.env.memory.part("growing", &self.env.telemetry)
     }
 }
 
@@ -79,8 +88,10 @@ struct Hosted {
 
 /// A streaming node.
 pub struct Node {
-    parts: NodeParts,
-    config: NodeConfig,
+    pub(crate) parts: NodeParts,
+    pub(crate) config: NodeConfig,
+    backlog: Backlog,
+    growing: MemoryPart,
     hosted: Mutex<BTreeMap<PChannel, Hosted>>,
     /// The greatest term that was asked for, of each log.
     terms: Mutex<BTreeMap<PChannel, Term>>,
@@ -91,17 +102,33 @@ pub struct Node {
 }
 
 impl Node {
-    /// A node without logs.
+    /// A node without logs. It removes orphaned objects in the background as long as it lives, so this is
+    /// called within a runtime.
     #[must_use]
     pub fn new(parts: NodeParts, config: NodeConfig) -> Arc<Node> {
-        Arc::new(Node {
+        let node = Arc::new(Node {
+            backlog: Backlog::new(config.recovery_log_bytes_max, &parts.env.telemetry),
+            growing: parts.growing(),
             parts,
             config,
             hosted: Mutex::default(),
             terms: Mutex::default(),
             broken: Mutex::default(),
             turns: Mutex::default(),
-        })
+        });
+        node.parts.env.tasks.spawn_until_cancelled("orphans", sweep_now_and_then(Arc::downgrade(&node)));
+        node
+    }
+
+    /// Bytes of log that a restart would replay.
+    #[must_use]
+    pub fn backlog_bytes(&self) -> u64 {
+        self.backlog.bytes()
+    }
+
+    /// The logs that are served here at this moment.
+    pub(crate) fn channels(&self) -> Vec<Channel> {
+        self.hosted.lock().values().map(|hosted| hosted.channel.clone()).collect()
     }
 
     /// Closes every log.
@@ -122,23 +149,40 @@ impl Node {
         };
         let opened = cinclus_wal::open(parts, self.config.wal.clone(), channel.clone(), term).await;
         let (wal, feed) = opened.map_err(|error| open_failed(channel, error))?;
-        let hosted_channel = Channel {
+        let opened = Channel {
             channel: channel.clone(),
             term,
             wal,
             tsafe: Tsafe::default(),
             shards: Shards::default(),
             tasks: self.parts.env.tasks.child(),
+            unsettled: Arc::default(),
+            ended: Arc::default(),
+            metrics: NodeMetrics::new(&self.parts.env.telemetry, channel),
         };
         let point = RestorePoint::of(&feed);
-        restore(&self.parts, &hosted_channel, point).await?;
-        let hosted = self.start(hosted_channel, feed);
+        if let Err(error) = restore(&self.parts, &opened, point).await {
+            drop(feed);
+            opened.wal.close().await;
+            opened.tasks.cancel();
+            return Err(error);
+        }
+        let hosted = self.start(opened, feed);
         if let Err(error) = hosted.channel.wal.ready().await {
+            let ended = hosted.channel.ended.lock().clone();
             self.shut(hosted).await;
+<<<<<<< HEAD
             return Err(if let AppendError::Corrupt(reason) = error {
                 NodeError::Corrupt { channel: channel.clone(), reason }
             } else {
                 NodeError::Unavailable(error.to_string())
+=======
+            return Err(match (ended, error) {
+                (Some(FeedError::Corrupt(reason)), _) | (_, AppendError::Corrupt(reason)) => {
+                    NodeError::Corrupt { channel: channel.clone(), reason }
+                }
+                (_, error) => NodeError::Unavailable(error.to_string()),
+>>>>>>> origin/main
             });
         }
         self.hosted.lock().insert(channel.clone(), hosted);
@@ -160,12 +204,14 @@ impl Node {
     fn start(&self, channel: Channel, feed: cinclus_wal::Feed) -> Hosted {
         let (control, receiver) = mpsc::channel(CONTROL_QUEUE);
         let signal = LoaderSignal::default();
+        let backlog = self.backlog.join();
+        let persister = Persister::new(self.parts.clone(), self.config.clone(), control.clone(), backlog);
         let pump = Pump {
             channel: channel.clone(),
             parts: self.parts.clone(),
             feed,
             control: receiver,
-            persister: Persister::new(self.parts.clone(), self.config.clone(), control.clone()),
+            persister,
             loader: signal.clone(),
         };
         let loader =
@@ -200,6 +246,14 @@ impl Node {
             let broken = self.broken.lock().get(&channel).cloned();
             return Err(broken.map_or_else(|| ReadError::NotServed(vchannel.clone()), ReadError::Corrupt));
         };
+        let ended = hosted.ended.lock().clone();
+        if let Some(ended) = ended {
+            return Err(match ended {
+                FeedError::Closed(_) => ReadError::NotServed(vchannel.clone()),
+                FeedError::Corrupt(reason) => ReadError::Corrupt(reason),
+                FeedError::Truncated { .. } => ReadError::Corrupt(ended.to_string()),
+            });
+        }
         if let Some(delegator) = hosted.shards.get(vchannel) {
             return Ok(delegator);
         }
@@ -215,6 +269,16 @@ impl Node {
     fn turn(&self, channel: &PChannel) -> Arc<tokio::sync::Mutex<()>> {
         self.turns.lock().entry(channel.clone()).or_default().clone()
     }
+}
+
+/// Bytes of the rows and of the deletes in a batch.
+fn bytes_of(batch: &[Draft]) -> (u64, u64) {
+    let of = |kind| batch.iter().filter(|d| d.kind() == kind).map(|d| d.payload.len() as u64).sum();
+    (of(Kind::Insert), of(Kind::Delete))
+}
+
+fn full(full: MemoryFull) -> AppendError {
+    AppendError::OutOfMemory { need: full.need, used: full.used, limit: full.limit }
 }
 
 fn open_failed(channel: &PChannel, error: OpenError) -> NodeError {
@@ -255,14 +319,24 @@ impl NodeApi for Node {
         term: Term,
         batch: Vec<Draft>,
     ) -> Result<Appended, AppendError> {
-        match self.channel(channel) {
-            Some(hosted) if hosted.term == term => hosted.wal.append(batch).await,
-            Some(_) => Err(AppendError::NotOwner),
-            None => {
-                let broken = self.broken.lock().get(channel).cloned();
-                Err(broken.map_or(AppendError::NotOwner, AppendError::Corrupt))
-            }
+        let Some(hosted) = self.channel(channel) else {
+            let broken = self.broken.lock().get(channel).cloned();
+            return Err(broken.map_or(AppendError::NotOwner, AppendError::Corrupt));
+        };
+        if hosted.term != term {
+            return Err(AppendError::NotOwner);
         }
+        if let Some(FeedError::Corrupt(reason)) = hosted.ended.lock().clone() {
+            return Err(AppendError::Corrupt(reason));
+        }
+        let (rows, deletes) = bytes_of(&batch);
+        if rows + deletes == 0 {
+            return hosted.wal.append(batch).await;
+        }
+        // Refused before anything reaches the log; the pump counts the rows when they are applied.
+        let _room = self.growing.reserve(rows).map_err(full)?;
+        let _admitted = self.backlog.admit(rows + deletes, &*self.parts.env.clock).await?;
+        hosted.wal.append(batch).await
     }
 
     async fn forget_broadcasts(&self, channel: &PChannel, term: Term, broadcasts: &[BroadcastId]) {

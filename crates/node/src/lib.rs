@@ -1,16 +1,20 @@
 //! The streaming node: hosts the Wals of its terms; a pump for each feeds delegators; persists; serves
 //! appends and reads.
 
+pub mod backlog;
 pub mod channel;
 pub mod config;
 pub mod control;
 pub mod host;
 pub mod loader;
+mod metrics;
 pub mod persist;
 pub mod position;
 pub mod pump;
 pub mod restore;
 mod round;
+mod sweep;
 
+pub use backlog::Backlog;
 pub use config::NodeConfig;
 pub use host::{Node, NodeParts};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cinclus_catalog::CollectionEntry;
-use cinclus_query::Delegator;
+use cinclus_query::{ApplyError, Delegator};
 use cinclus_rpc::{SegmentLoad, WorkerError};
 use cinclus_types::SegmentEntry;
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -56,15 +56,21 @@ impl Loader {
         for shard in self.channel.shards.all() {
             self.retire(&shard).await;
             let Some(entry) = shard.entry().filter(|entry| entry.is_loaded()) else { continue };
+            let mut failed = None;
             for segment in shard.not_on_workers(&entry) {
+                if self.channel.tasks.is_cancelled() {
+                    return true;
+                }
                 shard.pin_deletes();
                 let loaded = self.load(&shard, &entry, &segment).await;
                 shard.unpin_deletes();
                 if let Err(error) = loaded {
                     tracing::warn!(segment = %segment.id, vchannel = %shard.vchannel(), %error, "loading failed");
-                    complete = false;
+                    failed = Some(error);
                 }
             }
+            complete &= failed.is_none();
+            shard.set_load_error(failed);
         }
         complete
     }
@@ -76,17 +82,27 @@ impl Loader {
         segment: &Arc<SegmentEntry>,
     ) -> Result<(), WorkerError> {
         let worker = self.parts.workers.of(segment.id);
+        // The deletes are pinned already: what comes after these files is in the shard's buffer.
         let deletes = self.parts.segments.view(shard.vchannel()).vchannel.clone();
         let applied = deletes.persisted_tick;
         let load = SegmentLoad { segment: segment.clone(), deletes, schema: entry.schema().clone() };
         worker.load(load).await?;
-        let (done, finished) = oneshot::channel();
+        let (done, told) = oneshot::channel();
         let vchannel = shard.vchannel().clone();
         let hand_over = Control::HandOver { vchannel, entry: segment.clone(), applied, done };
-        if self.control.send(hand_over).await.is_ok() {
-            let _ = finished.await;
+        // A pump that has ended hands nothing over.
+        let _ = self.control.send(hand_over).await;
+        match told.await {
+            Ok(Ok(true)) => Ok(()),
+            Ok(Ok(false)) | Err(_) => {
+                worker.release(segment.id).await;
+                Ok(())
+            }
+            Ok(Err(ApplyError::Worker(error))) => {
+                worker.release(segment.id).await;
+                Err(error)
+            }
         }
-        Ok(())
     }
 
     async fn retire(&self, shard: &Delegator) {
@@ -97,9 +113,9 @@ impl Loader {
         let (done, finished) = oneshot::channel();
         let vchannel = shard.vchannel().clone();
         let retire = Control::Retire { vchannel, segments: segments.clone(), done };
-        if self.control.send(retire).await.is_ok() {
-            let _ = finished.await;
-        }
+        // The pump drops the sender; an error is the end that was waited for, also of the pump.
+        let _ = self.control.send(retire).await;
+        let _ = finished.await;
         for segment in segments {
             self.parts.workers.of(segment).release(segment).await;
         }

@@ -6,7 +6,6 @@
 //! whatever single VChannels do. Small runs of rows share one tail file. One round is under way at a time;
 //! the pump goes on meanwhile.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use cinclus_types::message::Header;
@@ -15,6 +14,7 @@ use cinclus_wal::{Delivery, DeliveryKind, Feed};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::NodeConfig;
+use crate::backlog::LogBacklog;
 use crate::channel::Channel;
 use crate::control::{Control, PersistedRound};
 use crate::host::NodeParts;
@@ -27,7 +27,7 @@ pub struct Persister {
     parts: NodeParts,
     config: NodeConfig,
     control: mpsc::Sender<Control>,
-    log_bytes: u64,
+    backlog: LogBacklog,
     dirty_since: Option<Duration>,
     retry_at: Option<Duration>,
     seals: bool,
@@ -38,12 +38,17 @@ pub struct Persister {
 }
 
 impl Persister {
-    pub(crate) fn new(parts: NodeParts, config: NodeConfig, control: mpsc::Sender<Control>) -> Persister {
+    pub(crate) fn new(
+        parts: NodeParts,
+        config: NodeConfig,
+        control: mpsc::Sender<Control>,
+        backlog: LogBacklog,
+    ) -> Persister {
         Persister {
             parts,
             config,
             control,
-            log_bytes: 0,
+            backlog,
             dirty_since: None,
             retry_at: None,
             seals: false,
@@ -56,7 +61,7 @@ impl Persister {
 
     /// Notes what was applied.
     pub fn note(&mut self, delivery: &Delivery) {
-        self.log_bytes += delivery.log_bytes;
+        self.backlog.add(delivery.log_bytes);
         if delivery.kind == DeliveryKind::TimeTick {
             return;
         }
@@ -79,13 +84,22 @@ impl Persister {
         self.waiting.push(done);
     }
 
-    /// Waits until a round is due by age, or to be tried again.
+    /// Waits until a round is due by age or because of the recovery bound, or to be tried again.
     pub async fn due(&self) {
+        if self.running {
+            return std::future::pending().await;
+        }
         let by_age = self.dirty_since.map(|since| since + self.config.persist_age);
-        let due = if self.running { None } else { self.retry_at.or(by_age) };
-        match due {
-            Some(at) => self.parts.env.clock.sleep_until(at).await,
-            None => std::future::pending().await,
+        let timed = async {
+            match self.retry_at.or(by_age) {
+                Some(at) => self.parts.env.clock.sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = self.backlog.wanted() => {}
+            () = timed => {}
         }
     }
 
@@ -93,7 +107,7 @@ impl Persister {
     pub fn start_if_due(&mut self, channel: &Channel, feed: &mut Feed) {
         let now = self.parts.env.clock.monotonic();
         let old = self.dirty_since.is_some_and(|since| now >= since + self.config.persist_age);
-        let due = self.log_bytes >= self.config.persist_log_bytes
+        let due = self.backlog.is_wanted()
             || self.seals
             || old
             || !self.waiting.is_empty()
@@ -116,6 +130,7 @@ impl Persister {
 
     /// Takes a cut between two deliveries, and what lies before it.
     fn collect(&mut self, channel: &Channel, feed: &mut Feed) -> Round {
+<<<<<<< HEAD
         let mut shards = Vec::new();
         let mut sealed = Vec::new();
         for delegator in channel.shards.all() {
@@ -129,15 +144,21 @@ impl Persister {
             feed.recovered().seals().keys().filter(|id| !held.contains_key(id)).copied().collect::<Vec<_>>(),
         );
         // The state that is stored with this round no longer waits for the segments that it seals.
+=======
+        let shards = channel.shards.all();
+        let shards = shards.iter().map(|delegator| ShardRound::of(delegator, &self.parts)).collect();
+        // This round seals every closed segment: the state that is stored with it waits for none. Those
+        // that no shard holds have no rows.
+        let sealed: Vec<SegmentId> = feed.recovered().seals().keys().copied().collect();
+>>>>>>> origin/main
         feed.settle(&sealed);
         let cut = feed.cut();
-        (self.log_bytes, self.dirty_since, self.retry_at, self.seals) = (0, None, None, false);
+        self.backlog.begin();
+        (self.dirty_since, self.retry_at, self.seals) = (None, None, false);
         Round {
             parts: self.parts.clone(),
             chunk_bytes_min: self.config.chunk_bytes_min,
-            channel: channel.channel.clone(),
-            term: channel.term,
-            wal: channel.wal.clone(),
+            channel: channel.clone(),
             cut,
             shards,
             dropped_vchannels: std::mem::take(&mut self.dropped_vchannels),
@@ -149,6 +170,7 @@ impl Persister {
     /// Notes how the round ended; one that failed is tried again, from the position that is reached then.
     pub fn ended(&mut self, round: PersistedRound) {
         self.running = false;
+        self.backlog.ended(round.committed);
         if !round.committed {
             self.retry_at = Some(self.parts.env.clock.monotonic() + FAILED_ROUND_PAUSE);
             self.dropped_vchannels.extend(round.dropped_vchannels);

@@ -4,11 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cinclus_query::{ApplyError, Delegator};
-use cinclus_types::message::body::{CreateCollectionBody, DeleteBody, InsertBody};
+use cinclus_query::{ApplyError, Delegator, Delete};
+use cinclus_types::message::body::{AlterCollectionBody, CreateCollectionBody, DeleteBody, InsertBody};
 use cinclus_types::message::{Header, Message};
-use cinclus_types::{CollectionId, SegmentId, Tick, VChannel};
-use cinclus_wal::{Delivery, Feed};
+use cinclus_types::{CollectionId, PartitionId, Tick, VChannel};
+use cinclus_wal::{Delivery, Feed, FeedError};
 use tokio::sync::mpsc;
 
 use crate::channel::Channel;
@@ -32,39 +32,50 @@ pub struct Pump {
 impl Pump {
     /// Runs until the log is closed or lost.
     pub async fn run(mut self) {
+        let Some(error) = self.pump().await else { return };
+        let Channel { channel, term, wal, ended, .. } = &self.channel;
+        tracing::error!(%channel, %term, %error, "the pump ends");
+        *ended.lock() = Some(error);
+        // What nobody applies is not to be acknowledged either.
+        wal.close().await;
+    }
+
+    /// Takes delivery after delivery; answers why there are no more, unless the log was closed.
+    async fn pump(&mut self) -> Option<FeedError> {
         loop {
             tokio::select! {
                 biased;
-                () = self.channel.tasks.cancelled() => return,
-                control = self.control.recv() => match control {
-                    Some(control) => self.control(control).await,
-                    None => return,
-                },
+                () = self.channel.tasks.cancelled() => return None,
+                control = self.control.recv() => self.control(control?).await,
                 () = self.persister.due() => {}
                 delivery = self.feed.next() => match delivery {
-                    Ok(delivery) => self.apply(delivery).await,
-                    Err(error) => {
-                        tracing::error!(channel = %self.channel.channel, term = %self.channel.term, %error,
-                            "the pump ends");
-                        return;
-                    }
+                    Ok(delivery) => self.apply(delivery).await?,
+                    Err(error) => return Some(error),
                 },
             }
             self.persister.start_if_due(&self.channel, &mut self.feed);
         }
     }
 
-    async fn apply(&mut self, delivery: Delivery) {
+    /// Applies a delivery as a whole. `None` if the log was closed on the way.
+    async fn apply(&mut self, delivery: Delivery) -> Option<()> {
         for message in &delivery.messages {
             while let Err(error) = self.apply_message(message, delivery.tick).await {
                 // Tsafe stays behind this delivery: reads wait instead of missing its deletes.
                 tracing::warn!(channel = %self.channel.channel, tick = %delivery.tick, %error, "applying again");
-                self.parts.env.clock.sleep(APPLY_RETRY).await;
+                self.loader.wake();
+                tokio::select! {
+                    biased;
+                    () = self.channel.tasks.cancelled() => return None,
+                    () = self.parts.env.clock.sleep(APPLY_RETRY) => {}
+                }
             }
         }
         self.persister.note(&delivery);
         // Invariant W4, Invariant Q1: only now may reads go up to this tick.
         self.channel.tsafe.advance(delivery.tick);
+        self.channel.metrics.applied(delivery.tick);
+        Some(())
     }
 
     async fn apply_message(&mut self, message: &Message, tick: Tick) -> Result<(), ApplyError> {
@@ -73,29 +84,27 @@ impl Pump {
             self.create_shard(vchannel, *collection, message);
             return Ok(());
         }
+        if let Header::DropCollection { .. } = message.header() {
+            self.drop_shard(vchannel).await;
+            return Ok(());
+        }
         let Some(shard) = self.channel.shards.get(vchannel) else { return Ok(()) };
         match message.header() {
             Header::Insert { .. } => insert(&shard, message, tick),
             Header::Delete { .. } => delete(&shard, message, tick).await?,
             Header::Flush { segment, .. } => shard.seal(&[*segment]),
-            Header::ManualFlush { segments, .. } | Header::AlterCollection { segments, .. } => {
+            Header::ManualFlush { segments, .. } => shard.seal(segments),
+            Header::AlterCollection { segments, update_mask, .. } => {
                 shard.seal(segments);
-                self.refresh_schema(&shard);
+                alter(&shard, message, update_mask);
             }
-            Header::TruncateCollection { segments, .. } => self.persister.drop_segments(vchannel, segments),
-            Header::DropPartition { partition, .. } => {
-                let known = self.parts.segments.view(vchannel);
-                let dropped: Vec<SegmentId> =
-                    known.segments.values().filter(|s| s.partition == *partition).map(|s| s.id).collect();
-                for segment in shard.drop_partition(*partition) {
-                    self.parts.workers.of(segment).release(segment).await;
-                }
-                self.persister.drop_segments(vchannel, &dropped);
-            }
-            Header::DropCollection { .. } => self.drop_shard(&shard).await,
+            // Every segment that was begun before is closed by this message at the latest.
+            Header::TruncateCollection { .. } => self.drop_segments(&shard, None).await,
+            Header::DropPartition { partition, .. } => self.drop_segments(&shard, Some(*partition)).await,
             Header::TimeTick
             | Header::CreateSegment { .. }
             | Header::CreateCollection { .. }
+            | Header::DropCollection { .. }
             | Header::CreatePartition { .. }
             | Header::AlterLoadConfig { .. }
             | Header::DropLoadConfig { .. }
@@ -135,29 +144,45 @@ impl Pump {
         }
     }
 
-    fn refresh_schema(&self, shard: &Delegator) {
-        if let Some(entry) = shard.entry() {
-            shard.set_schema(entry.schema().clone());
+    async fn drop_segments(&mut self, shard: &Delegator, partition: Option<PartitionId>) {
+        let dropped = shard.drop_segments(partition);
+        for segment in dropped.on_workers {
+            self.parts.workers.of(segment).release(segment).await;
         }
+        self.persister.drop_segments(shard.vchannel(), &dropped.all);
     }
 
-    async fn drop_shard(&mut self, shard: &Delegator) {
-        self.channel.shards.remove(shard.vchannel());
-        for segment in shard.view().sealed.keys() {
-            self.parts.workers.of(*segment).release(*segment).await;
+    /// The shard is gone, also if its collection was gone from the catalog before the log was opened.
+    async fn drop_shard(&mut self, vchannel: &VChannel) {
+        if vchannel.is_control() {
+            return;
         }
-        self.persister.drop_vchannel(shard.vchannel().clone());
+        if let Some(shard) = self.channel.shards.remove(vchannel) {
+            for segment in shard.drop_segments(None).on_workers {
+                self.parts.workers.of(segment).release(segment).await;
+            }
+        }
+        self.persister.drop_vchannel(vchannel.clone());
     }
 
     async fn control(&mut self, control: Control) {
         match control {
             Control::HandOver { vchannel, entry, applied, done } => {
+<<<<<<< HEAD
                 if let Some(shard) = self.channel.shards.get(&vchannel)
                     && let Err(error) = shard.hand_over(entry, applied).await
                 {
                     tracing::warn!(%vchannel, %error, "a sealed segment is not handed over yet");
                 }
                 drop(done);
+=======
+                let handed_over = match self.channel.shards.get(&vchannel) {
+                    Some(shard) => shard.hand_over(entry, applied).await,
+                    None => Ok(false),
+                };
+                // A loader that has gone lets go of the segment when it is closed.
+                let _ = done.send(handed_over);
+>>>>>>> origin/main
             }
             Control::Retire { vchannel, segments, done } => {
                 if let Some(shard) = self.channel.shards.get(&vchannel) {
@@ -173,9 +198,7 @@ impl Pump {
     fn persisted(&mut self, round: PersistedRound) {
         if round.committed {
             for shard in self.channel.shards.all() {
-                let rows = round.rows.iter().filter(|(vchannel, ..)| vchannel == shard.vchannel());
-                let rows: Vec<(SegmentId, u32)> = rows.map(|(_, segment, rows)| (*segment, *rows)).collect();
-                shard.persisted(&rows, round.tick);
+                shard.persisted(round.tick);
             }
             self.loader.wake();
         }
@@ -198,9 +221,22 @@ fn insert(shard: &Delegator, message: &Message, tick: Tick) {
     }
 }
 
+fn alter(shard: &Delegator, message: &Message, update_mask: &[String]) {
+    match AlterCollectionBody::decode(message.payload(), update_mask) {
+        Ok(body) => {
+            if let Some(schema) = body.schema {
+                shard.set_schema(Arc::new(schema));
+            }
+        }
+        Err(error) => tracing::error!(id = %message.id(), %error, "an unreadable change of a collection"),
+    }
+}
+
 async fn delete(shard: &Delegator, message: &Message, tick: Tick) -> Result<(), ApplyError> {
     match DeleteBody::decode(message.payload()) {
-        Ok(body) => shard.delete(Arc::new(body.keys), tick).await,
+        Ok(DeleteBody { partition, keys }) => {
+            shard.delete(Delete { tick, partition, keys: Arc::new(keys) }).await
+        }
         Err(error) => {
             tracing::error!(id = %message.id(), %error, "an unreadable delete in the log");
             Ok(())

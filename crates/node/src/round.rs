@@ -1,18 +1,22 @@
 //! One round of persisting: write files, commit, truncate.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use cinclus_catalog::{ChannelCheckpoint, SegmentChange};
-use cinclus_query::{Delegator, ShardView};
+use cinclus_query::{Delegator, Delete};
 use cinclus_segment::{ChunkWriter, RowRun};
 use cinclus_types::{
+<<<<<<< HEAD
     ChunkRef, DeleteFileRef, Keys, PChannel, SegmentEntry, SegmentId, SegmentState, Strings, Term, Tick,
+=======
+    ChunkRef, DeleteFileRef, Keys, PartitionId, SegmentEntry, SegmentId, SegmentState, Strings, Tick,
+>>>>>>> origin/main
     VChannel, VChannelEntry,
 };
-use cinclus_wal::{RecoveryCut, Wal};
+use cinclus_wal::RecoveryCut;
 use tokio::sync::oneshot;
 
+use crate::channel::Channel;
 use crate::control::PersistedRound;
 use crate::host::NodeParts;
 
@@ -20,9 +24,7 @@ use crate::host::NodeParts;
 pub(crate) struct Round {
     pub(crate) parts: NodeParts,
     pub(crate) chunk_bytes_min: u64,
-    pub(crate) channel: PChannel,
-    pub(crate) term: Term,
-    pub(crate) wal: Wal,
+    pub(crate) channel: Channel,
     pub(crate) cut: RecoveryCut,
     pub(crate) shards: Vec<ShardRound>,
     pub(crate) dropped_vchannels: Vec<VChannel>,
@@ -35,7 +37,9 @@ pub(crate) struct ShardRound {
     vchannel: VChannel,
     entry: VChannelEntry,
     segments: Vec<SegmentRound>,
-    deletes: Vec<(Tick, Arc<Keys>)>,
+    deletes: Vec<Delete>,
+    /// The schema has to be stored, or need not be any more.
+    schema_changed: bool,
 }
 
 /// What a round has to do for one segment.
@@ -43,38 +47,44 @@ struct SegmentRound {
     entry: SegmentEntry,
     known: bool,
     run: Option<RowRun>,
-    rows: u32,
     sealed: bool,
 }
 
 impl ShardRound {
     /// Compares a shard with the catalog: what the catalog does not have is to be persisted.
-    pub(crate) fn of(delegator: &Delegator, view: &ShardView, parts: &NodeParts) -> ShardRound {
+    pub(crate) fn of(delegator: &Delegator, parts: &NodeParts) -> ShardRound {
         let known = parts.segments.view(delegator.vchannel());
         let mut segments = Vec::new();
-        for (id, growing) in &view.growing {
+        for (id, growing) in &delegator.view().growing {
             let stored = known.segments.get(id);
             let entry =
                 stored.map_or_else(|| fresh(delegator, growing.partition, *id), |e| SegmentEntry::clone(e));
             // The catalog says where the chunks end; a round whose outcome was lost is not repeated.
-            let from = entry.rows() as u32;
+            let from = u32::try_from(entry.rows()).unwrap_or(u32::MAX);
             let run = growing.segment.rows_since(from, Tick::MAX);
             let sealed = growing.sealed && entry.state == SegmentState::Growing;
             if run.is_some() || sealed {
-                let rows = growing.segment.rows();
-                segments.push(SegmentRound { entry, known: stored.is_some(), run, rows, sealed });
+                segments.push(SegmentRound { entry, known: stored.is_some(), run, sealed });
             }
         }
+        let mut entry = known.vchannel.clone();
+        // A log that is replayed from this round's cut does not hold the creation of the collection any
+        // more. If that is not finished, only the log had the schema.
+        let schema = delegator.entry().is_none().then(|| delegator.schema());
+        let schema = schema.and_then(|schema| serde_json::to_string(&*schema).ok());
+        let schema_changed = schema != entry.schema;
+        entry.schema = schema;
         ShardRound {
             vchannel: delegator.vchannel().clone(),
-            deletes: delegator.deletes_after(known.vchannel.persisted_tick),
-            entry: known.vchannel.clone(),
+            deletes: delegator.deletes_after(entry.persisted_tick),
+            entry,
             segments,
+            schema_changed,
         }
     }
 
     fn is_idle(&self) -> bool {
-        self.segments.is_empty() && self.deletes.is_empty()
+        self.segments.is_empty() && self.deletes.is_empty() && !self.schema_changed
     }
 }
 
@@ -95,19 +105,20 @@ fn fresh(delegator: &Delegator, partition: cinclus_types::PartitionId, id: Segme
 impl Round {
     /// Runs to its end; whatever fails leaves the catalog and the log as they were.
     pub(crate) async fn run(mut self) -> PersistedRound {
+        let clock = self.parts.env.clock.clone();
+        let begun = clock.monotonic();
         let committed = match self.persist().await {
             Ok(()) => true,
             Err(error) => {
-                tracing::error!(channel = %self.channel, term = %self.term, %error, "persisting failed");
+                let Channel { channel, term, .. } = &self.channel;
+                tracing::error!(%channel, %term, %error, "persisting failed");
                 false
             }
         };
-        let rows = self.shards.iter().flat_map(|shard| {
-            shard.segments.iter().map(|segment| (shard.vchannel.clone(), segment.entry.id, segment.rows))
-        });
+        let tick = self.cut.tick;
+        self.channel.metrics.ended(committed.then_some(tick), clock.monotonic().saturating_sub(begun));
         PersistedRound {
-            tick: self.cut.tick,
-            rows: rows.collect(),
+            tick,
             committed,
             dropped_vchannels: self.dropped_vchannels,
             dropped_segments: self.dropped_segments,
@@ -117,13 +128,35 @@ impl Round {
 
     async fn persist(&mut self) -> anyhow::Result<()> {
         let fresh = self.parts.ticks.grant(1).await?.first;
+        self.channel.unsettled.lock().get_or_insert(fresh);
+        let changes = self.write(fresh).await?;
+        let checkpoint = self.cut.checkpoint;
+        let record = ChannelCheckpoint {
+            term: self.channel.term,
+            checkpoint,
+            truncate_below: checkpoint.resume,
+            state: self.cut.state.clone(),
+        };
+        // Invariant W6: the files are durable, and state and checkpoint become visible together.
+        self.parts.segments.commit(&self.channel.channel, record, changes).await?;
+        *self.channel.unsettled.lock() = None;
+        // Invariant W7: only now is what lies before the checkpoint not needed any more.
+        if let Err(error) = self.channel.wal.truncate(checkpoint.resume).await {
+            let channel = &self.channel.channel;
+            tracing::warn!(%channel, %error, "the log was not truncated; the next round does it");
+        }
+        Ok(())
+    }
+
+    /// Writes all files of the round; answers what the catalog is to say then.
+    async fn write(&mut self, fresh: Tick) -> anyhow::Result<Vec<SegmentChange>> {
         let mut chunks = self.write_chunks(fresh).await?;
         let mut changes = Vec::new();
         for index in 0..self.shards.len() {
             if self.shards[index].is_idle() {
                 continue;
             }
-            let file = self.write_deletes(fresh, index).await?;
+            let files = self.write_deletes(fresh, index).await?;
             let shard = &mut self.shards[index];
             for segment in &mut shard.segments {
                 segment.entry.chunks.extend(chunks.remove(&segment.entry.id).unwrap_or_default());
@@ -134,7 +167,7 @@ impl Round {
                     changes.push(SegmentChange::Put(segment.entry.clone()));
                 }
             }
-            shard.entry.delete_files.extend(file);
+            shard.entry.delete_files.extend(files);
             shard.entry.persisted_tick = self.cut.tick;
             changes.push(SegmentChange::VChannel(shard.vchannel.clone(), shard.entry.clone()));
         }
@@ -142,28 +175,14 @@ impl Round {
             self.dropped_segments.iter().map(|(vchannel, id)| SegmentChange::Delete(vchannel.clone(), *id)),
         );
         changes.extend(self.dropped_vchannels.iter().cloned().map(SegmentChange::DropVChannel));
-        let checkpoint = self.cut.checkpoint;
-        let record = ChannelCheckpoint {
-            term: self.term,
-            checkpoint,
-            truncate_below: checkpoint.resume,
-            state: self.cut.state.clone(),
-        };
-        // Invariant W6: the files are durable, and state and checkpoint become visible together.
-        self.parts.segments.commit(&self.channel, record, changes).await?;
-        // Invariant W7: only now is what lies before the checkpoint not needed any more.
-        if let Err(error) = self.wal.truncate(checkpoint.resume).await {
-            tracing::warn!(channel = %self.channel, %error, "the log was not truncated; the next round does it");
-        }
-        Ok(())
+        Ok(changes)
     }
 
     /// Writes the runs: large ones to files of their own, the others together to one tail file.
     async fn write_chunks(&self, fresh: Tick) -> anyhow::Result<BTreeMap<SegmentId, Vec<ChunkRef>>> {
-        let runs = || self.shards.iter().flat_map(|s| &s.segments).filter_map(|s| s.run.as_ref());
-        let (large, small): (Vec<&RowRun>, Vec<&RowRun>) =
-            runs().partition(|run| run.bytes as u64 >= self.chunk_bytes_min);
+        let term = self.channel.term;
         let mut written: BTreeMap<SegmentId, Vec<ChunkRef>> = BTreeMap::new();
+<<<<<<< HEAD
         let mut files: Vec<(String, Vec<RowRun>)> = large
             .into_iter()
             .map(|run| {
@@ -172,13 +191,30 @@ impl Round {
                 (name, vec![run.clone()])
             })
             .collect();
+=======
+        let mut small = Vec::new();
+        let mut files: Vec<(String, Vec<RowRun>)> = Vec::new();
+        for (shard, segment) in
+            self.shards.iter().flat_map(|shard| shard.segments.iter().map(move |s| (shard, s)))
+        {
+            let Some(run) = segment.run.clone() else { continue };
+            if run.bytes as u64 >= self.chunk_bytes_min {
+                files.push((
+                    format!("segments/{}/{}/{term}-{fresh}.parquet", shard.vchannel, run.segment),
+                    vec![run],
+                ));
+            } else {
+                small.push(run);
+            }
+        }
+>>>>>>> origin/main
         if !small.is_empty() {
-            let name = format!("tails/{}/{}-{fresh}.parquet", self.channel, self.term);
-            files.push((name, small.into_iter().cloned().collect()));
+            files.push((format!("tails/{}/{term}-{fresh}.parquet", self.channel.channel), small));
         }
         for (name, runs) in files {
             let segments: Vec<SegmentId> = runs.iter().map(|run| run.segment).collect();
             let chunks = self.writer().write(&name, runs).await?;
+            self.channel.metrics.wrote(chunks.iter().map(|chunk| chunk.bytes).sum());
             for (segment, chunk) in segments.into_iter().zip(chunks) {
                 written.entry(segment).or_default().push(chunk);
             }
@@ -186,14 +222,25 @@ impl Round {
         Ok(written)
     }
 
-    async fn write_deletes(&self, fresh: Tick, shard: usize) -> anyhow::Result<Option<DeleteFileRef>> {
+    /// Writes the deletes of a shard: a file for those of all partitions, and one for each partition that
+    /// was named alone.
+    async fn write_deletes(&self, fresh: Tick, shard: usize) -> anyhow::Result<Vec<DeleteFileRef>> {
         let shard = &self.shards[shard];
-        if shard.deletes.is_empty() {
-            return Ok(None);
+        let mut scopes: BTreeMap<Option<PartitionId>, Vec<&Delete>> = BTreeMap::new();
+        for delete in &shard.deletes {
+            scopes.entry(delete.partition).or_default().push(delete);
         }
-        let name = format!("deletes/{}/{}-{fresh}.parquet", shard.vchannel, self.term);
-        let (keys, ticks) = flat(&shard.deletes);
-        Ok(Some(self.writer().write_deletes(&name, keys, ticks).await?))
+        let mut files = Vec::with_capacity(scopes.len());
+        for (partition, deletes) in scopes {
+            let term = self.channel.term;
+            let scope = partition.map(|partition| format!("-{partition}")).unwrap_or_default();
+            let name = format!("deletes/{}/{term}-{fresh}{scope}.parquet", shard.vchannel);
+            let (keys, ticks) = flat(&deletes);
+            let file = self.writer().write_deletes(&name, keys, ticks).await?;
+            self.channel.metrics.wrote(file.bytes);
+            files.push(DeleteFileRef { partition, ..file });
+        }
+        Ok(files)
     }
 
     fn writer(&self) -> ChunkWriter {
@@ -202,11 +249,11 @@ impl Round {
 }
 
 /// Deletes as one column of keys and their ticks.
-fn flat(deletes: &[(Tick, Arc<Keys>)]) -> (Keys, Vec<Tick>) {
-    let ticks = deletes.iter().flat_map(|(tick, keys)| std::iter::repeat_n(*tick, keys.len())).collect();
+fn flat(deletes: &[&Delete]) -> (Keys, Vec<Tick>) {
+    let ticks = deletes.iter().flat_map(|d| std::iter::repeat_n(d.tick, d.keys.len())).collect();
     let (mut numbers, mut texts) = (Vec::new(), Strings::default());
-    for (_, keys) in deletes {
-        match &**keys {
+    for delete in deletes {
+        match &*delete.keys {
             Keys::Int64(more) => numbers.extend_from_slice(more),
             Keys::VarChar(more) => more.iter().for_each(|text| texts.push(text)),
         }

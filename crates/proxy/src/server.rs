@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use cinclus_types::proto::common::Status;
+use cinclus_types::proto::schema::CollectionSchema;
+use prost::Message;
 use tokio_stream::Empty;
 use tonic::{Request, Response, Streaming};
 
@@ -35,6 +37,17 @@ impl Answer for wire::DummyResponse {
     }
 }
 
+impl Answer for wire::DescribeCollectionResponse {
+    fn failed(status: Status) -> wire::DescribeCollectionResponse {
+        // The Node SDK reads the schema before it looks at the status.
+        wire::DescribeCollectionResponse {
+            status: Some(status),
+            schema: Some(CollectionSchema::default()),
+            ..Default::default()
+        }
+    }
+}
+
 macro_rules! answers {
     ($($Answer:ident)*) => {$(
         impl Answer for wire::$Answer {
@@ -47,7 +60,7 @@ macro_rules! answers {
 
 answers! {
     ConnectResponse GetVersionResponse CheckHealthResponse AllocTimestampResponse ComponentStates
-    ListDatabasesResponse DescribeDatabaseResponse BoolResponse DescribeCollectionResponse
+    ListDatabasesResponse DescribeDatabaseResponse BoolResponse
     BatchDescribeCollectionResponse ShowCollectionsResponse GetCollectionStatisticsResponse
     DescribeAliasResponse ListAliasesResponse ShowPartitionsResponse GetPartitionStatisticsResponse
     GetLoadingProgressResponse GetLoadStateResponse DescribeIndexResponse GetIndexStateResponse
@@ -72,8 +85,15 @@ impl Service {
         Begun { name, at: self.proxy.parts().env.clock.monotonic() }
     }
 
+    /// Refuses to send an answer that is too large: the connection would fail, and clients would ask again.
+    fn fitting<A: Message>(&self, answer: A) -> Result<A, ProxyError> {
+        let (bytes, limit) = (answer.encoded_len(), self.proxy.config().answer_bytes_max);
+        if bytes > limit { Err(ProxyError::AnswerTooLarge { bytes, limit }) } else { Ok(answer) }
+    }
+
     /// Counts the call and makes its answer.
-    fn finish<A: Answer>(&self, begun: &Begun, result: Result<A, ProxyError>) -> Response<A> {
+    fn finish<A: Answer + Message>(&self, begun: &Begun, result: Result<A, ProxyError>) -> Response<A> {
+        let result = result.and_then(|answer| self.fitting(answer));
         let env = &self.proxy.parts().env;
         let took = env.clock.monotonic().saturating_sub(begun.at);
         let outcome = if result.is_ok() { "success" } else { "fail" };

@@ -122,6 +122,14 @@ pub enum ProxyError {
     /// An unknown output field.
     #[error("field {0} not exist")]
     OutputFieldNotFound(String),
+    /// An answer that cannot be sent.
+    #[error("the answer has {bytes} bytes, the limit is {limit}: ask for fewer rows or fields")]
+    AnswerTooLarge {
+        /// Its bytes.
+        bytes: usize,
+        /// The limit.
+        limit: usize,
+    },
     /// A read needs a loaded collection.
     #[error("failed to {verb}: {error}")]
     Read {
@@ -204,6 +212,7 @@ impl ProxyError {
             | ProxyError::AmbiguousVectorField
             | ProxyError::QueryDimension { .. }
             | ProxyError::OutputFieldNotFound(_) => code::UNEXPECTED,
+            ProxyError::AnswerTooLarge { .. } => code::PARAMETER_TOO_LARGE,
             ProxyError::Read { error, .. } => read_code(error),
             ProxyError::Append(error) => append_code(error),
             ProxyError::Ddl(error) => ddl_code(error),
@@ -245,6 +254,7 @@ impl ProxyError {
             | ProxyError::SearchFieldNotFound(_)
             | ProxyError::QueryDimension { .. }
             | ProxyError::OutputFieldNotFound(_)
+            | ProxyError::AnswerTooLarge { .. }
             | ProxyError::Unsupported(_) => Advice::Reject,
         }
     }

@@ -3,12 +3,31 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use cinclus_types::{Keys, Tick};
+use cinclus_types::{Keys, PartitionId, Tick};
+
+/// Keys that are deleted at one tick.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delete {
+    /// The effective tick.
+    pub tick: Tick,
+    /// The only partition that loses rows; `None`: all.
+    pub partition: Option<PartitionId>,
+    /// The keys.
+    pub keys: Arc<Keys>,
+}
+
+impl Delete {
+    /// Whether rows of a partition can be hidden by it.
+    #[must_use]
+    pub fn concerns(&self, partition: PartitionId) -> bool {
+        self.partition.is_none_or(|only| only == partition)
+    }
+}
 
 /// The deletes of one VChannel in tick order.
 #[derive(Debug, Default)]
 pub struct DeleteBuffer {
-    deletes: VecDeque<(Tick, Arc<Keys>)>,
+    deletes: VecDeque<Delete>,
     /// Segments that are being loaded with older delete files: nothing is forgotten meanwhile.
     pins: usize,
     trim_to: Tick,
@@ -16,15 +35,18 @@ pub struct DeleteBuffer {
 
 impl DeleteBuffer {
     /// Adds deletes at a tick not before that of any other.
-    pub fn push(&mut self, tick: Tick, keys: Arc<Keys>) {
-        debug_assert!(self.deletes.back().is_none_or(|last| last.0 <= tick), "deletes come in tick order");
-        self.deletes.push_back((tick, keys));
+    pub fn push(&mut self, delete: Delete) {
+        debug_assert!(
+            self.deletes.back().is_none_or(|last| last.tick <= delete.tick),
+            "deletes come in tick order"
+        );
+        self.deletes.push_back(delete);
     }
 
     /// The deletes after a tick, oldest first.
     #[must_use]
-    pub fn after(&self, tick: Tick) -> Vec<(Tick, Arc<Keys>)> {
-        let start = self.deletes.partition_point(|delete| delete.0 <= tick);
+    pub fn after(&self, tick: Tick) -> Vec<Delete> {
+        let start = self.deletes.partition_point(|delete| delete.tick <= tick);
         self.deletes.range(start..).cloned().collect()
     }
 
@@ -32,7 +54,7 @@ impl DeleteBuffer {
     pub fn trim(&mut self, tick: Tick) {
         self.trim_to = self.trim_to.max(tick);
         if self.pins == 0 {
-            let end = self.deletes.partition_point(|delete| delete.0 <= self.trim_to);
+            let end = self.deletes.partition_point(|delete| delete.tick <= self.trim_to);
             self.deletes.drain(..end);
         }
     }
@@ -51,7 +73,7 @@ impl DeleteBuffer {
     /// How many keys are held.
     #[must_use]
     pub fn keys(&self) -> usize {
-        self.deletes.iter().map(|(_, keys)| keys.len()).sum()
+        self.deletes.iter().map(|delete| delete.keys.len()).sum()
     }
 }
 
@@ -63,9 +85,10 @@ mod tests {
     fn deletes_are_found_after_a_tick_until_trimmed() {
         let mut buffer = DeleteBuffer::default();
         for tick in [3, 5, 9] {
-            buffer.push(Tick(tick), Arc::new(Keys::Int64(vec![tick as i64])));
+            let keys = Arc::new(Keys::Int64(vec![tick as i64]));
+            buffer.push(Delete { tick: Tick(tick), partition: None, keys });
         }
-        let ticks = |found: Vec<(Tick, Arc<Keys>)>| found.iter().map(|d| d.0.0).collect::<Vec<_>>();
+        let ticks = |found: Vec<Delete>| found.iter().map(|delete| delete.tick.0).collect::<Vec<_>>();
         assert_eq!(ticks(buffer.after(Tick(3))), [5, 9]);
         buffer.pin();
         buffer.trim(Tick(5));

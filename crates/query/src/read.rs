@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cinclus_catalog::LoadState;
+use cinclus_catalog::{CollectionEntry, LoadState};
 use cinclus_rpc::{
     Freshness, Hits, QueryAnswer, QueryPlan, ReadError, SearchAnswer, SearchPlan, SegmentsRead, ShardQuery,
     ShardRead, ShardSearch, WorkerApi, WorkerError, keep_hits, keep_rows, merge_answers, merge_hits,
 };
-use cinclus_segment::{Segment, SegmentError};
+use cinclus_segment::{Segment, SegmentError, query_on, search_on};
 use cinclus_types::{Key, Keys, PartitionId, SegmentId, Strings, Tick};
 use futures::future::try_join_all;
 
@@ -99,19 +99,27 @@ impl Delegator {
 
     /// Checks that the shard serves what is asked, waits until it is fresh enough, and takes its segments.
     async fn snapshot(&self, read: &ShardRead) -> Result<Snapshot, ReadError> {
-        let partitions = self.loaded_partitions(read)?;
+        self.loaded_partitions(read)?;
         let at = self.pick_tick(read).await?;
-        if !self.is_serving() {
-            return Err(ReadError::NotFullyLoaded(self.collection));
-        }
+        // It may have been released while the tick was waited for.
+        let (entry, partitions) = self.loaded_partitions(read)?;
+        // First what there should be, then what there is: a segment that comes in between is read.
+        let known = self.parts.segments.view(&self.vchannel);
         let view = self.view();
-        let growing = if read.ignore_growing { Vec::new() } else { view.growing_of(&partitions) };
+        if !self.serves(&entry, &known, &view) {
+            let loading = ReadError::NotFullyLoaded(self.collection);
+            return Err(self.load_error().map_or(loading, worker_failed));
+        }
+        let growing = view.growing_of(&partitions, read.ignore_growing);
         let sealed = self.by_worker(view.sealed_of(&partitions).into_iter());
         Ok(Snapshot { growing, sealed, partitions, at })
     }
 
-    /// The partitions to read; empty means all.
-    fn loaded_partitions(&self, read: &ShardRead) -> Result<Vec<PartitionId>, ReadError> {
+    /// The collection, and the partitions to read; empty means all.
+    fn loaded_partitions(
+        &self,
+        read: &ShardRead,
+    ) -> Result<(Arc<CollectionEntry>, Vec<PartitionId>), ReadError> {
         let not_loaded = ReadError::NotLoaded(self.collection);
         let entry = self.entry().ok_or_else(|| not_loaded.clone())?;
         let LoadState::Loaded { partitions, .. } = &entry.load else { return Err(not_loaded) };
@@ -120,10 +128,12 @@ impl Delegator {
                 return Err(ReadError::PartitionNotLoaded(*partition));
             }
         }
-        match partitions {
-            Some(loaded) if read.partitions.is_empty() => Ok(loaded.clone()),
-            Some(_) | None => Ok(read.partitions.clone()),
-        }
+        let partitions = match partitions {
+            Some(none) if none.is_empty() => return Err(not_loaded),
+            Some(loaded) if read.partitions.is_empty() => loaded.clone(),
+            Some(_) | None => read.partitions.clone(),
+        };
+        Ok((entry, partitions))
     }
 
     /// The tick to read at: everything that must be seen lies at or below it, and it is applied.
@@ -161,9 +171,8 @@ impl Delegator {
             let (read, plan) = (snapshot.read(segments), plan.clone());
             async move { worker.search(read, plan).await }
         }));
-        let (growing, parts, at, local) =
-            (snapshot.growing.clone(), snapshot.partitions.clone(), snapshot.at, plan.clone());
-        let local = self.parts.env.compute.run(move || cinclus_segment::search(&growing, &parts, &local, at));
+        let (compute, growing) = (&self.parts.env.compute, &snapshot.growing);
+        let local = search_on(compute, growing, &snapshot.partitions, plan, snapshot.at);
         let (remote, local) = futures::join!(remote, local);
         let mut sources = remote.map_err(worker_failed)?;
         sources.push(local.map_err(segment_failed)?);
@@ -179,9 +188,8 @@ impl Delegator {
             let (read, plan) = (snapshot.read(segments), plan.clone());
             async move { worker.query(read, plan).await }
         }));
-        let (growing, parts, at, local) =
-            (snapshot.growing.clone(), snapshot.partitions.clone(), snapshot.at, plan.clone());
-        let local = self.parts.env.compute.run(move || cinclus_segment::query(&growing, &parts, &local, at));
+        let (compute, growing) = (&self.parts.env.compute, &snapshot.growing);
+        let local = query_on(compute, growing, &snapshot.partitions, plan, snapshot.at);
         let (remote, local) = futures::join!(remote, local);
         let mut sources = remote.map_err(worker_failed)?;
         sources.push(local.map_err(segment_failed)?);

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use cinclus_env::MemoryHeld;
 use cinclus_segment::Segment;
 use cinclus_types::{PartitionId, SegmentEntry, SegmentId};
 
@@ -15,6 +16,8 @@ pub struct GrowingSegment {
     pub partition: PartitionId,
     /// Whether it takes no more rows.
     pub sealed: bool,
+    /// What it takes of the memory budget, until the last reader has let go of it.
+    pub held: Arc<MemoryHeld>,
 }
 
 /// The segments of a shard: each row is in exactly one of them (W8, Q1).
@@ -27,11 +30,13 @@ pub struct ShardView {
 }
 
 impl ShardView {
-    /// The growing segments of some partitions (none named: all).
+    /// The segments in memory here of some partitions (none named: all), or only those of them that take no
+    /// more rows.
     #[must_use]
-    pub fn growing_of(&self, partitions: &[PartitionId]) -> Vec<Arc<Segment>> {
+    pub fn growing_of(&self, partitions: &[PartitionId], only_sealed: bool) -> Vec<Arc<Segment>> {
         let wanted = |partition| partitions.is_empty() || partitions.contains(&partition);
-        self.growing.values().filter(|g| wanted(g.partition)).map(|g| g.segment.clone()).collect()
+        let wanted = |g: &&GrowingSegment| wanted(g.partition) && (g.sealed || !only_sealed);
+        self.growing.values().filter(wanted).map(|g| g.segment.clone()).collect()
     }
 
     /// The sealed segments of some partitions (none named: all).

@@ -41,6 +41,9 @@ impl Standalone {
     /// Opens the data directory and starts every role.
     pub(crate) async fn assemble(config: &ServerConfig) -> anyhow::Result<Standalone> {
         let env = Env::os();
+        if let Some(limit) = config.memory_limit {
+            env.memory.set_limit(limit);
+        }
         let dir = &config.data_dir;
         let lock = take_data_dir(&env, dir).await?;
         let meta = metadata(&env, &dir.join("meta")).await?;

@@ -49,6 +49,9 @@ pub struct DeleteFileRef {
     pub tick_min: Tick,
     /// The greatest tick.
     pub tick_max: Tick,
+    /// The only partition whose rows they hide; `None`: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partition: Option<PartitionId>,
 }
 
 /// What the catalog knows of a segment.
@@ -93,4 +96,8 @@ pub struct VChannelEntry {
     pub persisted_tick: Tick,
     /// The delete files in the order of their ticks.
     pub delete_files: Vec<DeleteFileRef>,
+    /// The schema as JSON, if rows were persisted before the collection's own entry was there: its creation
+    /// is in the log then, and not finished.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<String>,
 }

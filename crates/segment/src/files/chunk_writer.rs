@@ -76,7 +76,7 @@ impl ChunkWriter {
         let file = self.compute.run(move || encode_deletes(&name, &keys, &ticks)).await?;
         let bytes = file.len() as u64;
         put(self.store.as_ref(), object, file).await?;
-        Ok(DeleteFileRef { object: object.to_owned(), rows, bytes, tick_min, tick_max })
+        Ok(DeleteFileRef { object: object.to_owned(), rows, bytes, tick_min, tick_max, partition: None })
     }
 
     async fn encode(&self, object: &str, run: RowRun) -> Result<(RowRun, Vec<u8>), FileError> {

@@ -52,6 +52,9 @@ impl SealedLoader {
     }
 
     async fn apply(&self, segment: &Arc<Segment>, file: &DeleteFileRef) -> Result<(), FileError> {
+        if file.partition.is_some_and(|partition| partition != segment.partition()) {
+            return Ok(());
+        }
         // Invariant Q2: a delete hides lower ticks only, so a file that ends before the rows began hides none.
         if segment.tick_span().is_none_or(|(least, _)| file.tick_max <= least) {
             return Ok(());

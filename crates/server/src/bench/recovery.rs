@@ -123,6 +123,6 @@ mod tests {
     fn the_configuration_that_persists_nothing_is_valid() {
         let config = ServerConfig::parse(NOTHING_PERSISTED).unwrap();
         assert!(config.validate().is_ok());
-        assert_eq!(config.node.persist_log_bytes, 32 << 30);
+        assert_eq!(config.node.recovery_log_bytes_max, 64 << 30);
     }
 }

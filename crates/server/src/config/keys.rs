@@ -73,7 +73,8 @@ const KEYS: &[Key] = keys! {
     "cinclus.wal.inFlightBytesMax" => |c, v| c.node.wal.in_flight_bytes_max = bytes(v)?;
     "cinclus.wal.spaceReserve" => |c, v| c.node.wal.space_reserve_bytes = bytes(v)?;
     "cinclus.wal.growingBytesMax" => |c, v| c.node.wal.growing_bytes_max = bytes(v)?;
-    "cinclus.recovery.logBytesMax" => |c, v| c.node.persist_log_bytes = bytes(v)? / 2;
+    "cinclus.recovery.logBytesMax" => |c, v| c.node.recovery_log_bytes_max = bytes(v)?;
+    "cinclus.memory.limit" => |c, v| c.memory_limit = Some(bytes(v)?);
     "cinclus.recovery.persistAge" => |c, v| c.node.persist_age = span(v, SECOND)?;
 };
 

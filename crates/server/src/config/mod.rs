@@ -32,6 +32,8 @@ pub(crate) struct ServerConfig {
     pub log_roll_bytes: u64,
     /// … or at this age.
     pub log_roll_age: Duration,
+    /// The most memory that rows and segments may take, in bytes; half of the machine's if none is given.
+    pub memory_limit: Option<u64>,
     /// The coordinator.
     pub coord: CoordConfig,
     /// The streaming node.
@@ -52,6 +54,7 @@ impl Default for ServerConfig {
             shutdown_timeout: Duration::from_secs(10),
             log_roll_bytes: 256_000_000,
             log_roll_age: Duration::from_secs(600),
+            memory_limit: None,
             coord: CoordConfig::default(),
             node: NodeConfig::default(),
             proxy: ProxyConfig::default(),

@@ -1,0 +1,300 @@
+//! The recovery bound: how much log all the logs of this process may have to replay.
+//!
+//! Every log says how many bytes lie behind its checkpoint. When half of the bound is waiting, the log with
+//! the most begins a round of persisting, busy or idle; the other half is for what arrives while rounds run.
+//! Appends that would go beyond the bound wait for a round to end; if persisting cannot keep up, they are
+//! refused at twice the bound.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cinclus_env::telemetry::Gauge;
+use cinclus_env::{Clock, Telemetry};
+use cinclus_rpc::AppendError;
+use parking_lot::Mutex;
+use tokio::sync::{Notify, watch};
+
+/// How long an append waits for room below the bound.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The backlogs of all logs of a process. Clones are the same.
+#[derive(Clone)]
+pub struct Backlog {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    bound: u64,
+    state: Mutex<State>,
+    room: watch::Sender<()>,
+    gauge: Gauge,
+}
+
+#[derive(Default)]
+struct State {
+    logs: BTreeMap<u64, Log>,
+    next: u64,
+    /// Bytes of all logs that would be replayed.
+    total: u64,
+    /// Bytes of appends that are under way.
+    admitted: u64,
+}
+
+#[derive(Default)]
+struct Log {
+    /// Bytes that no round under way covers.
+    open: u64,
+    /// Bytes that the round under way covers.
+    persisting: u64,
+    running: bool,
+    wanted: bool,
+    /// The last round failed: this log tries again by itself.
+    resting: bool,
+    wake: Arc<Notify>,
+}
+
+/// The backlog of one log. Dropping it takes its bytes out.
+pub struct LogBacklog {
+    shared: Arc<Shared>,
+    id: u64,
+    wake: Arc<Notify>,
+}
+
+/// An append that counts until it is dropped; the log counts it then.
+pub struct Admitted {
+    shared: Arc<Shared>,
+    bytes: u64,
+}
+
+impl Backlog {
+    /// Backlogs that stay below `bound` bytes together.
+    #[must_use]
+    pub fn new(bound: u64, telemetry: &Telemetry) -> Backlog {
+        let help = "Bytes of log that a restart would replay.";
+        let gauge = telemetry.gauge("cinclus_recovery_log_bytes", help, &[]);
+        let shared =
+            Shared { bound: bound.max(1), state: Mutex::default(), room: watch::Sender::new(()), gauge };
+        Backlog { shared: Arc::new(shared) }
+    }
+
+    /// A log joins, with nothing to replay yet.
+    #[must_use]
+    pub fn join(&self) -> LogBacklog {
+        let mut state = self.shared.state.lock();
+        let (id, wake) = (state.next, Arc::<Notify>::default());
+        state.next += 1;
+        state.logs.insert(id, Log { wake: wake.clone(), ..Log::default() });
+        LogBacklog { shared: self.shared.clone(), id, wake }
+    }
+
+    /// Bytes of log that a restart would replay.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.shared.state.lock().total
+    }
+
+    /// Lets an append of so many bytes in, once there is room.
+    ///
+    /// # Errors
+    /// [`AppendError::Overloaded`] if twice the bound is waiting to be persisted.
+    pub async fn admit(&self, bytes: u64, clock: &dyn Clock) -> Result<Admitted, AppendError> {
+        let shared = &self.shared;
+        let mut room = shared.room.subscribe();
+        let waited = cinclus_env::timeout(clock, PATIENCE, async {
+            loop {
+                room.borrow_and_update();
+                if let Some(admitted) = shared.admit(bytes, shared.bound) {
+                    return Ok(admitted);
+                }
+                if shared.state.lock().total >= shared.bound.saturating_mul(2) {
+                    return Err(shared.overloaded());
+                }
+                // The sender lives as long as `shared`.
+                let _ = room.changed().await;
+            }
+        });
+        match waited.await {
+            Ok(admitted) => admitted,
+            // Persisting is slow, but the bound has some slack for that.
+            Err(_) => shared.admit(bytes, shared.bound.saturating_mul(2)).ok_or_else(|| shared.overloaded()),
+        }
+    }
+}
+
+impl Shared {
+    fn admit(self: &Arc<Shared>, bytes: u64, below: u64) -> Option<Admitted> {
+        let mut state = self.state.lock();
+        // A single append of any size is let in when nothing else is there.
+        (state.total + state.admitted < below).then(|| {
+            state.admitted += bytes;
+            Admitted { shared: self.clone(), bytes }
+        })
+    }
+
+    fn overloaded(&self) -> AppendError {
+        let (waiting, bound) = (self.state.lock().total, self.bound);
+        AppendError::Overloaded(format!(
+            "{waiting} bytes of log are not persisted, the recovery bound is {bound}"
+        ))
+    }
+
+    /// Asks for a round of the log with the most, if enough is waiting that nobody was asked for.
+    fn pick(&self, state: &mut State) {
+        self.gauge.set(i64::try_from(state.total).unwrap_or(i64::MAX));
+        let unasked = |log: &Log| if log.wanted { 0 } else { log.open };
+        if state.logs.values().map(unasked).sum::<u64>() < self.bound / 2 {
+            return;
+        }
+        let able = state.logs.values_mut().filter(|log| !log.wanted && !log.running && !log.resting);
+        if let Some(most) = able.max_by_key(|log| log.open).filter(|log| log.open > 0) {
+            most.wanted = true;
+            most.wake.notify_one();
+        }
+    }
+}
+
+impl LogBacklog {
+    /// So many bytes more would be replayed.
+    pub fn add(&self, bytes: u64) {
+        self.change(|log| {
+            log.open += bytes;
+            (bytes, 0)
+        });
+    }
+
+    /// A round begins that covers everything so far.
+    pub fn begin(&self) {
+        self.change(|log| {
+            log.persisting += std::mem::take(&mut log.open);
+            (log.running, log.wanted, log.resting) = (true, false, false);
+            (0, 0)
+        });
+    }
+
+    /// The round ended. If it was not committed, its bytes are still to be replayed.
+    pub fn ended(&self, committed: bool) {
+        self.change(|log| {
+            let bytes = std::mem::take(&mut log.persisting);
+            (log.running, log.resting) = (false, !committed);
+            if committed {
+                return (0, bytes);
+            }
+            log.open += bytes;
+            (0, 0)
+        });
+        self.shared.room.send_replace(());
+    }
+
+    /// Whether a round is asked for.
+    #[must_use]
+    pub fn is_wanted(&self) -> bool {
+        self.shared.state.lock().logs.get(&self.id).is_some_and(|log| log.wanted)
+    }
+
+    /// Waits until a round is asked for. May wake too often.
+    pub async fn wanted(&self) {
+        while !self.is_wanted() {
+            self.wake.notified().await;
+        }
+    }
+
+    /// Changes this log's numbers; `edit` answers what comes to the total and what leaves it.
+    fn change(&self, edit: impl FnOnce(&mut Log) -> (u64, u64)) {
+        let mut state = self.shared.state.lock();
+        let Some(log) = state.logs.get_mut(&self.id) else { return };
+        let (more, less) = edit(log);
+        state.total = state.total + more - less;
+        self.shared.pick(&mut state);
+    }
+}
+
+impl Drop for LogBacklog {
+    fn drop(&mut self) {
+        let mut state = self.shared.state.lock();
+        if let Some(log) = state.logs.remove(&self.id) {
+            state.total -= log.open + log.persisting;
+        }
+        self.shared.pick(&mut state);
+        drop(state);
+        self.shared.room.send_replace(());
+    }
+}
+
+impl Drop for Admitted {
+    fn drop(&mut self) {
+        self.shared.state.lock().admitted -= self.bytes;
+        self.shared.room.send_replace(());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cinclus_env::TokioClock;
+    use futures::poll;
+
+    use super::*;
+
+    fn backlog(bound: u64) -> Backlog {
+        Backlog::new(bound, &Telemetry::new())
+    }
+
+    #[tokio::test]
+    async fn the_log_with_the_most_is_asked_for_a_round_even_if_it_is_idle() {
+        let backlog = backlog(100);
+        let (small, large, other) = (backlog.join(), backlog.join(), backlog.join());
+        small.add(10);
+        large.add(25);
+        let mut wanted = Box::pin(large.wanted());
+        assert!(poll!(&mut wanted).is_pending());
+        other.add(20);
+        assert!(poll!(&mut wanted).is_ready());
+        assert!(large.is_wanted() && !small.is_wanted() && !other.is_wanted());
+        large.begin();
+        other.add(19);
+        assert!(!large.is_wanted() && !other.is_wanted(), "49 wait for a round");
+        small.add(1);
+        assert!(other.is_wanted());
+        large.ended(true);
+        assert_eq!(backlog.bytes(), 50);
+        drop(other);
+        assert_eq!(backlog.bytes(), 11);
+    }
+
+    #[tokio::test]
+    async fn a_failed_round_counts_and_does_not_hold_up_others() {
+        let backlog = backlog(100);
+        let (broken, healthy) = (backlog.join(), backlog.join());
+        broken.add(60);
+        assert!(broken.is_wanted());
+        broken.begin();
+        broken.ended(false);
+        assert_eq!((backlog.bytes(), broken.is_wanted()), (60, false));
+        healthy.add(5);
+        assert!(healthy.is_wanted());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn appends_wait_at_the_bound_and_are_refused_at_twice_of_it() {
+        let (backlog, clock) = (backlog(100), TokioClock::starting_at(0));
+        let log = backlog.join();
+        log.add(60);
+        let first = backlog.admit(50, &clock).await.unwrap();
+        let mut second = Box::pin(backlog.admit(1, &clock));
+        assert!(poll!(&mut second).is_pending(), "60 wait and 50 are under way");
+        drop(first);
+        let second = second.await.unwrap();
+        log.add(60);
+        log.begin();
+        let (third, ()) = tokio::join!(backlog.admit(1, &clock), async { log.ended(true) });
+        drop((second, third.unwrap()));
+        log.add(150);
+        let start = clock.monotonic();
+        let slow = backlog.admit(1, &clock).await.unwrap();
+        assert_eq!(clock.monotonic() - start, PATIENCE);
+        drop(slow);
+        log.add(60);
+        assert!(matches!(backlog.admit(1, &clock).await, Err(AppendError::Overloaded(_))));
+        assert_eq!(clock.monotonic() - start, PATIENCE, "at once");
+    }
+}
