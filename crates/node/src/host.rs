@@ -171,18 +171,11 @@ impl Node {
         if let Err(error) = hosted.channel.wal.ready().await {
             let ended = hosted.channel.ended.lock().clone();
             self.shut(hosted).await;
-<<<<<<< HEAD
-            return Err(if let AppendError::Corrupt(reason) = error {
-                NodeError::Corrupt { channel: channel.clone(), reason }
-            } else {
-                NodeError::Unavailable(error.to_string())
-=======
             return Err(match (ended, error) {
                 (Some(FeedError::Corrupt(reason)), _) | (_, AppendError::Corrupt(reason)) => {
                     NodeError::Corrupt { channel: channel.clone(), reason }
                 }
                 (_, error) => NodeError::Unavailable(error.to_string()),
->>>>>>> origin/main
             });
         }
         self.hosted.lock().insert(channel.clone(), hosted);

@@ -130,27 +130,11 @@ impl Persister {
 
     /// Takes a cut between two deliveries, and what lies before it.
     fn collect(&mut self, channel: &Channel, feed: &mut Feed) -> Round {
-<<<<<<< HEAD
-        let mut shards = Vec::new();
-        let mut sealed = Vec::new();
-        for delegator in channel.shards.all() {
-            let view = delegator.view();
-            sealed.extend(view.growing.iter().filter(|(_, g)| g.sealed).map(|(id, _)| *id));
-            shards.push(ShardRound::of(&delegator, &view, &self.parts));
-        }
-        // Closed segments that no shard holds have no rows: nothing of them is left to persist.
-        let held: BTreeMap<SegmentId, ()> = sealed.iter().map(|id| (*id, ())).collect();
-        sealed.extend(
-            feed.recovered().seals().keys().filter(|id| !held.contains_key(id)).copied().collect::<Vec<_>>(),
-        );
-        // The state that is stored with this round no longer waits for the segments that it seals.
-=======
         let shards = channel.shards.all();
         let shards = shards.iter().map(|delegator| ShardRound::of(delegator, &self.parts)).collect();
         // This round seals every closed segment: the state that is stored with it waits for none. Those
         // that no shard holds have no rows.
         let sealed: Vec<SegmentId> = feed.recovered().seals().keys().copied().collect();
->>>>>>> origin/main
         feed.settle(&sealed);
         let cut = feed.cut();
         self.backlog.begin();

@@ -168,21 +168,12 @@ impl Pump {
     async fn control(&mut self, control: Control) {
         match control {
             Control::HandOver { vchannel, entry, applied, done } => {
-<<<<<<< HEAD
-                if let Some(shard) = self.channel.shards.get(&vchannel)
-                    && let Err(error) = shard.hand_over(entry, applied).await
-                {
-                    tracing::warn!(%vchannel, %error, "a sealed segment is not handed over yet");
-                }
-                drop(done);
-=======
                 let handed_over = match self.channel.shards.get(&vchannel) {
                     Some(shard) => shard.hand_over(entry, applied).await,
                     None => Ok(false),
                 };
                 // A loader that has gone lets go of the segment when it is closed.
                 let _ = done.send(handed_over);
->>>>>>> origin/main
             }
             Control::Retire { vchannel, segments, done } => {
                 if let Some(shard) = self.channel.shards.get(&vchannel) {

@@ -4,11 +4,7 @@ use std::sync::Arc;
 
 use cinclus_query::Delegator;
 use cinclus_rpc::NodeError;
-<<<<<<< HEAD
-use cinclus_segment::{SealedLoader, Segment};
-=======
 use cinclus_segment::{FileError, SealedLoader, Segment};
->>>>>>> origin/main
 use cinclus_types::{
     CollectionId, CollectionSchema, SegmentEntry, SegmentState, Tick, VChannel, VChannelEntry,
 };
@@ -51,21 +47,6 @@ pub(crate) async fn restore(parts: &NodeParts, channel: &Channel, at: RestorePoi
             tracing::debug!(%vchannel, collection = %id, "a shard of a dropped collection");
             continue;
         };
-<<<<<<< HEAD
-        let delegator =
-            Delegator::new(vchannel.clone(), id, collection.schema().clone(), parts.delegator(channel));
-        let known = parts.segments.view(&vchannel);
-        let growing: Vec<Arc<SegmentEntry>> =
-            known.segments.values().filter(|s| s.state == SegmentState::Growing).cloned().collect();
-        let loads = growing
-            .into_iter()
-            .map(|entry| load(parts.clone(), entry, known.vchannel.clone(), collection.schema().clone()));
-        let segments: Vec<_> = stream::iter(loads).buffer_unordered(PARALLEL_LOADS).try_collect().await?;
-        for segment in segments {
-            delegator.adopt(segment);
-        }
-        channel.shards.insert(Arc::new(delegator));
-=======
         let delegator = Arc::new(Delegator::new(vchannel, id, schema.clone(), parts.delegator(channel)));
         let entries = known.segments.values().filter(|s| s.state == SegmentState::Growing);
         growing
@@ -79,7 +60,6 @@ pub(crate) async fn restore(parts: &NodeParts, channel: &Channel, at: RestorePoi
     let mut loads = stream::iter(loads).buffer_unordered(PARALLEL_LOADS);
     while let Some((delegator, segment)) = loads.try_next().await? {
         delegator.adopt(segment);
->>>>>>> origin/main
     }
     channel.tsafe.advance(at.tick);
     Ok(())

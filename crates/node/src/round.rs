@@ -6,11 +6,7 @@ use cinclus_catalog::{ChannelCheckpoint, SegmentChange};
 use cinclus_query::{Delegator, Delete};
 use cinclus_segment::{ChunkWriter, RowRun};
 use cinclus_types::{
-<<<<<<< HEAD
-    ChunkRef, DeleteFileRef, Keys, PChannel, SegmentEntry, SegmentId, SegmentState, Strings, Term, Tick,
-=======
     ChunkRef, DeleteFileRef, Keys, PartitionId, SegmentEntry, SegmentId, SegmentState, Strings, Tick,
->>>>>>> origin/main
     VChannel, VChannelEntry,
 };
 use cinclus_wal::RecoveryCut;
@@ -182,16 +178,6 @@ impl Round {
     async fn write_chunks(&self, fresh: Tick) -> anyhow::Result<BTreeMap<SegmentId, Vec<ChunkRef>>> {
         let term = self.channel.term;
         let mut written: BTreeMap<SegmentId, Vec<ChunkRef>> = BTreeMap::new();
-<<<<<<< HEAD
-        let mut files: Vec<(String, Vec<RowRun>)> = large
-            .into_iter()
-            .map(|run| {
-                let name =
-                    format!("segments/{}/{}/{}-{fresh}.parquet", run.collection, run.segment, self.term);
-                (name, vec![run.clone()])
-            })
-            .collect();
-=======
         let mut small = Vec::new();
         let mut files: Vec<(String, Vec<RowRun>)> = Vec::new();
         for (shard, segment) in
@@ -207,7 +193,6 @@ impl Round {
                 small.push(run);
             }
         }
->>>>>>> origin/main
         if !small.is_empty() {
             files.push((format!("tails/{}/{term}-{fresh}.parquet", self.channel.channel), small));
         }

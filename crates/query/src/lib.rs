@@ -13,13 +13,8 @@ pub mod tsafe;
 pub mod view;
 pub mod workers;
 
-<<<<<<< HEAD
-pub use delegator::{Delegator, DelegatorParts};
-pub use deletes::DeleteBuffer;
-=======
 pub use delegator::{Delegator, DelegatorParts, Dropped};
 pub use deletes::{Delete, DeleteBuffer};
->>>>>>> origin/main
 pub use error::ApplyError;
 pub use log_position::LogPosition;
 pub use tsafe::Tsafe;

@@ -229,7 +229,8 @@ async fn deletes_of_files_and_later_ones_hide_the_same_rows() {
         assert_eq!((&read.keys, &read.ticks), (&keys, &ticks));
         growing.delete_each(&keys, &ticks);
         let early = writer.write_deletes("early", keys.take(&[0]), vec![Tick(4)]).await.unwrap();
-        let vchannel = VChannelEntry { persisted_tick: Tick(13), delete_files: vec![early, file], schema: None };
+        let vchannel =
+            VChannelEntry { persisted_tick: Tick(13), delete_files: vec![early, file], schema: None };
         // A delete file that ended before the first row began is not even read.
         store.delete(&Path::from("early")).await.unwrap();
         let loaded =
