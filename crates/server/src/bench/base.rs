@@ -41,17 +41,29 @@ impl Drop for Growing {
     }
 }
 
-/// Appends `bytes` bytes `count` times to a new file in `dir`, each followed by fdatasync, on one thread.
-pub(super) fn synced_appends(dir: &Path, bytes: usize, count: u64) -> anyhow::Result<Latencies> {
-    let content = Noise::new(7).bytes(bytes);
-    let mut file = Growing::create(dir)?;
-    let mut latencies = Latencies::new();
-    // The first append also makes the name of the file durable in some journals.
-    file.append(&content)?;
-    for _ in 0..count {
-        latencies.record(file.append(&content)?);
+/// Appends of the same number of bytes to one file, each followed by fdatasync, on one thread.
+pub(super) struct SyncedAppends {
+    file: Growing,
+    content: Vec<u8>,
+}
+
+impl SyncedAppends {
+    /// Begins a file in `dir`.
+    pub(super) fn create(dir: &Path, bytes: usize) -> anyhow::Result<SyncedAppends> {
+        let mut file = Growing::create(dir)?;
+        let content = Noise::new(7).bytes(bytes);
+        // The first append also makes the name of the file durable in some journals: it does not count.
+        file.append(&content)?;
+        Ok(SyncedAppends { file, content })
     }
-    Ok(latencies)
+
+    /// Does so many, and adds how long each took.
+    pub(super) fn run(&mut self, count: u64, latencies: &mut Latencies) -> anyhow::Result<()> {
+        for _ in 0..count {
+            latencies.record(self.file.append(&self.content)?);
+        }
+        Ok(())
+    }
 }
 
 /// Bytes a second of appends of one chunk each, each followed by fdatasync, until `total` bytes are written.
@@ -134,11 +146,12 @@ mod tests {
     #[test]
     fn appends_are_counted_and_leave_nothing() {
         let dir = tempfile::tempdir().unwrap();
-        let latencies = synced_appends(dir.path(), 100, 5).unwrap();
+        let mut latencies = Latencies::new();
+        SyncedAppends::create(dir.path(), 100).unwrap().run(5, &mut latencies).unwrap();
         assert_eq!(latencies.count(), 5);
         assert!(best_bandwidth(dir.path(), 1 << 20).unwrap() > 0.0);
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
-        assert!(synced_appends(&dir.path().join("missing"), 1, 1).is_err());
+        assert!(SyncedAppends::create(&dir.path().join("missing"), 1).is_err());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::args::DiskArgs;
 use super::base;
+use super::latencies::Latencies;
 use super::progress::Progress;
 use super::report::{Report, Unit};
 use super::statistics::median;
@@ -21,7 +22,8 @@ pub(super) fn appends(args: &DiskArgs) -> anyhow::Result<Vec<Report>> {
     for _ in 0..args.show.rounds {
         for (report, size) in reports.iter_mut().zip(&args.sizes) {
             let size = usize::try_from(*size)?;
-            let took = base::synced_appends(&args.place.dir, size, args.appends)?;
+            let mut took = Latencies::new();
+            base::SyncedAppends::create(&args.place.dir, size)?.run(args.appends, &mut took)?;
             report.round(&[took.p50(), took.p99(), took.max(), 1000.0 / took.p50()]);
             progress.advance(1);
         }

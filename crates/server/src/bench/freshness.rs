@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::args::FreshnessArgs;
 use super::base;
 use super::client::{Client, hits};
-use super::insert::{Collection, Loaded};
+use super::insert::{Collection, Loaded, stretches};
 use super::latencies::Latencies;
 use super::progress::Progress;
 use super::report::{Reach, Report, Unit};
@@ -36,19 +36,20 @@ pub(super) async fn freshness(args: &FreshnessArgs, target: &Target) -> anyhow::
     let mut noise = Noise::new(13);
     let progress = Progress::new("insert sent, seen by search", args.rows);
     let (start, own) = (target.snapshot()?, Process::own().snapshot()?);
-    let (mut key, mut bytes) = (0_i64, 0);
+    let bytes = rows::insert(&collection.name, 0, &Vectors::new(noise.floats(args.dim), args.dim)).len();
+    report.setting("bytes a row", bytes);
+    let mut appends = base::SyncedAppends::create(target.dir(), bytes)?;
+    let mut key = 0;
     for number in 0..args.show.rounds {
-        let until = (args.rows * (number + 1) / args.show.rounds) as i64;
-        if bytes == 0 {
-            bytes = rows::insert(&collection.name, 0, &Vectors::new(noise.floats(args.dim), args.dim)).len();
-            report.setting("bytes a row", bytes);
-        }
-        let base = base::synced_appends(target.dir(), bytes, (until - key).cast_unsigned())?;
-        let mut round = Round::default();
-        while key < until {
-            round.row(&mut client, &collection.name, key, noise.floats(args.dim)).await?;
-            key += 1;
-            progress.advance(1);
+        let rows = args.rows * (number + 1) / args.show.rounds - args.rows * number / args.show.rounds;
+        let (mut base, mut round) = (Latencies::new(), Round::default());
+        for count in stretches(rows) {
+            appends.run(count, &mut base)?;
+            for _ in 0..count {
+                round.row(&mut client, &collection.name, key, noise.floats(args.dim)).await?;
+                key += 1;
+                progress.advance(1);
+            }
         }
         let Round { inserted, seen, not_at_once } = round;
         report.round(&[

@@ -2,13 +2,14 @@
 
 use std::cell::Cell;
 use std::future::Future;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use cinclus_proxy::proto::milvus::SearchRequest;
 
 use super::args::InsertArgs;
 use super::base;
 use super::client::Client;
+use super::latencies::Latencies;
 use super::load::{Load, insert_all};
 use super::pieces::Pieces;
 use super::progress::Progress;
@@ -61,6 +62,21 @@ async fn bytes_per_row(target: &Target, client: &Client, rows: &SingleRows) -> a
     Ok(grown.map_or(bytes, |grown| grown as usize))
 }
 
+/// Rounds are cut into stretches, base and server in turn: what disturbs the machine for a second disturbs both.
+const STRETCH: u64 = 50;
+
+/// The lengths of the stretches of `count`.
+pub(super) fn stretches(count: u64) -> impl Iterator<Item = u64> {
+    (0..count).step_by(STRETCH as usize).map(move |start| (count - start).min(STRETCH))
+}
+
+/// How long the way to the server and back takes when there is nothing to do there.
+async fn empty_call(client: &mut Client) -> anyhow::Result<Duration> {
+    let start = Instant::now();
+    client.version().await?;
+    Ok(start.elapsed())
+}
+
 /// One client against synced appends of the same bytes.
 pub(super) async fn one(args: &InsertArgs, target: &Target) -> anyhow::Result<Report> {
     let ms = Unit::Millis;
@@ -72,23 +88,31 @@ pub(super) async fn one(args: &InsertArgs, target: &Target) -> anyhow::Result<Re
         ("p99", ms),
         ("max", ms),
         ("rows", Unit::PerSecond),
+        ("empty call p50", ms),
         ("p50 / base", Unit::Ratio),
         ("p99 / base", Unit::Ratio),
     ];
     let mut report = Report::new("insert: one row at a time, one client", &columns);
     let collection = Collection::create(target, "one", args.dim, Loaded::Yes).await?;
-    let client = target.client().await?;
+    let mut client = target.client().await?;
     let rows = SingleRows::new(&collection.name, args.dim);
     let bytes = bytes_per_row(target, &client, &rows).await?;
+    let mut appends = base::SyncedAppends::create(target.dir(), bytes)?;
     report.setting("dim", args.dim);
     report.setting("bytes of log a row", bytes);
     report.setting("rows a round", args.rows);
     let progress = Progress::new("one row at a time", args.show.rounds * args.rows);
     let (start, own) = (target.snapshot()?, Process::own().snapshot()?);
     for _ in 0..args.show.rounds {
-        let base = base::synced_appends(target.dir(), bytes, args.rows)?;
-        let load = rows.send(&client, args.rows, &progress).await?;
-        let took = &load.latencies;
+        let (mut base, mut took, mut calls) = (Latencies::new(), Latencies::new(), Latencies::new());
+        let mut sending = Duration::ZERO;
+        for count in stretches(args.rows) {
+            appends.run(count, &mut base)?;
+            let load = rows.send(&client, count, &progress).await?;
+            took.add(&load.latencies);
+            sending += load.took;
+            calls.record(empty_call(&mut client).await?);
+        }
         report.round(&[
             base.p50(),
             base.p99(),
@@ -96,7 +120,8 @@ pub(super) async fn one(args: &InsertArgs, target: &Target) -> anyhow::Result<Re
             took.p50(),
             took.p99(),
             took.max(),
-            load.per_second(),
+            args.rows as f64 / sending.as_secs_f64(),
+            calls.p50(),
             took.p50() / base.p50(),
             took.p99() / base.p99(),
         ]);
@@ -281,5 +306,17 @@ impl Collection {
             );
         }
         self.client.drop_collection(&self.name).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stretches_add_up() {
+        assert_eq!(stretches(120).collect::<Vec<_>>(), [50, 50, 20]);
+        assert_eq!(stretches(50).collect::<Vec<_>>(), [50]);
+        assert_eq!(stretches(0).count(), 0);
     }
 }

@@ -37,12 +37,14 @@ async fn start(bench: &Bench) -> anyhow::Result<()> {
         }
         Bench::Insert(args) => inserts(args, &mut shown).await,
         Bench::Freshness(args) => {
-            let target = Target::open(&args.target).await?;
-            shown.report(&freshness::freshness(args, &target).await?)
+            let mut target = Target::open(&args.target).await?;
+            let report = freshness::freshness(args, &target).await;
+            shown.outcome(report, &mut target).await
         }
         Bench::Search(args) => {
-            let target = Target::open(&args.target).await?;
-            shown.report(&search::search(args, &target).await?)
+            let mut target = Target::open(&args.target).await?;
+            let report = search::search(args, &target).await;
+            shown.outcome(report, &mut target).await
         }
         Bench::Recovery(args) => shown.report(&recovery::recovery(args).await?),
         Bench::Idle(args) => shown.report(&idle::idle(args).await?),
@@ -50,7 +52,7 @@ async fn start(bench: &Bench) -> anyhow::Result<()> {
 }
 
 async fn inserts(args: &InsertArgs, shown: &mut Shown) -> anyhow::Result<()> {
-    let target = Target::open(&args.target).await?;
+    let mut target = Target::open(&args.target).await?;
     let steady = args.steady.unwrap_or(std::time::Duration::from_secs(120));
     let mut cases = args.cases.clone();
     if args.steady.is_some() && !cases.contains(&Case::Steady) {
@@ -64,7 +66,7 @@ async fn inserts(args: &InsertArgs, shown: &mut Shown) -> anyhow::Result<()> {
             Case::Burst => bulk::burst(args, &target).await,
             Case::Steady => bulk::steady(args, &target, steady).await,
         };
-        shown.report(&report?)?;
+        shown.outcome(report, &mut target).await?;
     }
     Ok(())
 }
@@ -82,6 +84,13 @@ impl Shown {
             writeln!(std::io::stdout(), "{}\n", shown.machine)?;
         }
         Ok(shown)
+    }
+
+    async fn outcome(&mut self, report: anyhow::Result<Report>, target: &mut Target) -> anyhow::Result<()> {
+        match report {
+            Ok(report) => self.report(&report),
+            Err(error) => Err(target.explain(error).await),
+        }
     }
 
     fn report(&mut self, report: &Report) -> anyhow::Result<()> {

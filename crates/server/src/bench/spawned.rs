@@ -93,6 +93,25 @@ impl SpawnedServer {
         Process(self.child.id())
     }
 
+    /// If it ended by itself: how, and the last that it logged.
+    pub(super) async fn last_words(&mut self, home: &Home) -> Option<String> {
+        const LINES: usize = 5;
+        // A connection breaks a little before its process is gone.
+        let ended = async {
+            loop {
+                match self.child.try_wait() {
+                    Ok(Some(status)) => return status,
+                    Ok(None) | Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+                }
+            }
+        };
+        let status = tokio::time::timeout(Duration::from_secs(1), ended).await.ok()?;
+        let log = std::fs::read_to_string(home.file("server.log")).unwrap_or_default();
+        let mut last: Vec<&str> = log.lines().rev().take(LINES).collect();
+        last.reverse();
+        Some(format!("the server ended by itself ({status}); the last that it said:\n{}", last.join("\n")))
+    }
+
     /// Ends it as kill -9 does.
     pub(super) fn kill(&mut self) -> anyhow::Result<()> {
         self.child.kill()?;

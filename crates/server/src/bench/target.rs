@@ -39,6 +39,17 @@ impl Target {
         })
     }
 
+    /// What went wrong, with the last words of a server of its own that has ended by itself.
+    pub(super) async fn explain(&mut self, error: anyhow::Error) -> anyhow::Error {
+        match &mut self.spawned {
+            Some((server, home)) => match server.last_words(home).await {
+                Some(words) => error.context(words),
+                None => error,
+            },
+            None => error,
+        }
+    }
+
     /// Where the base is measured.
     pub(super) fn dir(&self) -> &Path {
         &self.dir

@@ -148,9 +148,14 @@ mod tests {
     fn this_process_uses_something() {
         let own = Process::own();
         let start = own.snapshot().unwrap();
-        let sum: u64 = (0..200_000_000_u64).fold(0, |sum, x| std::hint::black_box(sum ^ x));
-        let usage = own.since(&start).unwrap();
-        assert!(usage.cpu_seconds > 0.0 && usage.memory.resident > 100_000, "{usage:?} {sum}");
+        let usage = loop {
+            let sum = (0..1_000_000_u64).fold(0, |sum, x| std::hint::black_box(sum ^ x));
+            let usage = own.since(&start).unwrap();
+            if usage.cpu_seconds > 0.0 || usage.seconds > 60.0 {
+                break std::hint::black_box((usage, sum)).0;
+            }
+        };
+        assert!(usage.cpu_seconds > 0.0 && usage.memory.resident > 100_000, "{usage:?}");
         assert!(Process(u32::MAX).snapshot().is_err());
     }
 }

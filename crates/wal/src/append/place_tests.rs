@@ -214,7 +214,7 @@ impl Model {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1000))]
+    #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
     fn the_live_state_is_what_a_reader_makes_of_the_log(steps in steps()) {
