@@ -37,7 +37,7 @@ impl Publisher<'_> {
             self.stamper.last_acked = Some(*last);
             self.shared.acknowledge(last.next());
         }
-        // Buffer and frontier first: whoever is told "appended" finds it (W2).
+        // Invariant W2. Buffer and frontier first: whoever is told "appended" finds it.
         self.shared.buffer.publish(messages, flight.frontier, self.now);
         self.shared.frontier.send_replace(flight.frontier);
         self.shared.tell();

@@ -37,9 +37,10 @@ impl<'a> Effect<'a> {
 }
 
 /// The schema version that a collection's creation or change brings. Only bodies of these two kinds are
-/// read, never rows (invariant W9). A body that cannot be read brings none: then inserts are not checked
+/// read, never rows. A body that cannot be read brings none: then inserts are not checked
 /// against a version.
 fn schema_version(header: &Header, payload: &Bytes) -> Option<i32> {
+    // Invariant W9. The match is the list of bodies that are read.
     match header {
         Header::CreateCollection { .. } => {
             CreateCollectionBody::decode(payload).ok().map(|body| body.schema.version)
