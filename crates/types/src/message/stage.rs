@@ -20,7 +20,7 @@ pub struct Draft {
     pub vchannel: Option<VChannel>,
     /// What it says without its payload.
     pub header: Header,
-    /// The body, encoded ([`super::body`]). The append path never looks inside (W9).
+    /// The body, encoded ([`super::body`]). Invariant W9: the append path never looks inside.
     pub payload: Bytes,
     /// The transaction that it belongs to.
     pub txn: Option<TxnContext>,
