@@ -55,7 +55,7 @@ fn evenly_spread_rows_are_persisted_within_the_bound_without_being_sealed() {
     }
     world.config = bounded;
     let objects = world.objects().len() as u64;
-    let most = 3 * (DATA * SCALE >> 20);
+    let most = 3 * ((DATA * SCALE) >> 20);
     assert!(objects <= most, "{objects} objects for {DATA} bytes at a bound of {BOUND}, the most is {most}");
     world.live(async |life: Life| {
         let segments = life.segments.all();
