@@ -10,8 +10,7 @@ from pymilvus import DataType
 from pymilvus.exceptions import MilvusException
 
 SIZE_MIB = 200
-# More than the reserve that persisting may use up while writes are refused.
-BALLAST_MIB = 100
+BALLAST_MIB = 60
 DIM = 128
 BATCH = 1000
 DISK_LIMIT_EXCEEDED = 7
@@ -37,11 +36,9 @@ def small_disk(tmp_path):
     subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
-@pytest.fixture(params=[None, {"woodpecker.client.segmentRollingPolicy.maxSize": "1m",
-                               "cinclus.recovery.logBytesMax": "8m"}], ids=["default", "persisting"])
-def full_server(small_disk, new_server, request):
-    """With its defaults the log fills the disk; with a small log to replay, segment files do."""
-    server = new_server(config=request.param)
+@pytest.fixture
+def full_server(small_disk, new_server):
+    server = new_server()
     server.data_dir = small_disk / "data"
     yield server.start()
     server.stop_whatever()
