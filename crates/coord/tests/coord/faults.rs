@@ -19,6 +19,8 @@ pub(crate) enum Fault {
     LostBefore,
     /// It has its effect, and its answer is lost.
     LostAfter,
+    /// A commit whose answer is lost, and which the store takes up when everything is over.
+    Late,
     /// It is refused.
     Refused,
 }
@@ -37,6 +39,7 @@ struct State {
     seen: usize,
     armed: Option<(usize, Fault)>,
     log: Vec<String>,
+    late: Vec<Txn>,
 }
 
 impl Faults {
@@ -96,7 +99,7 @@ impl Faults {
         };
         match fault {
             Some(Fault::CrashBefore) => self.die().await,
-            Some(Fault::LostBefore) => return Err(lost()),
+            Some(Fault::LostBefore | Fault::Late) => return Err(lost()),
             Some(Fault::Refused) => return Err(refused()),
             Some(Fault::CrashAfter | Fault::LostAfter) | None => {}
         }
@@ -105,8 +108,24 @@ impl Faults {
         match fault {
             Some(Fault::CrashAfter) => self.die().await,
             Some(Fault::LostAfter) => Err(lost()),
-            Some(Fault::CrashBefore | Fault::LostBefore | Fault::Refused) | None => done,
+            Some(Fault::CrashBefore | Fault::LostBefore | Fault::Late | Fault::Refused) | None => done,
         }
+    }
+
+    /// The armed operation is the next one, and comes late.
+    fn is_next_late(&self) -> bool {
+        let state = self.0.state.lock();
+        state.armed == Some((state.seen, Fault::Late))
+    }
+
+    /// Lets a store take up what comes late; says whether there was something.
+    pub(crate) async fn deliver_late(&self, store: &DynMetaStore) -> bool {
+        let late = std::mem::take(&mut self.0.state.lock().late);
+        let any = !late.is_empty();
+        for txn in late {
+            store.commit(txn).await.unwrap();
+        }
+        any
     }
 
     async fn die<T>(&self) -> T {
@@ -140,6 +159,9 @@ impl MetaStore for FaultyStore {
     }
 
     async fn commit(&self, txn: Txn) -> Result<CommitOutcome, MetaError> {
+        if self.faults.is_next_late() {
+            self.faults.0.state.lock().late.push(txn.clone());
+        }
         let keys: Vec<String> = txn.writes.iter().map(|write| format!("{write:?}")).collect();
         self.faults.run(format!("commit {}", keys.join(", ")), self.inner.commit(txn), lost, refused).await
     }

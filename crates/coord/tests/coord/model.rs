@@ -232,6 +232,9 @@ fn batch() -> impl Strategy<Value = Batch> {
 async fn run(batches: Vec<Batch>) {
     let world = World::new();
     let mut process = world.start().await;
+    for name in ["a", "b"] {
+        process.ddl(&samples::create(name)).await.unwrap();
+    }
     for batch in batches {
         if let Some((skip, fault)) = batch.fault {
             world.faults.arm(skip, fault);

@@ -1,6 +1,8 @@
 //! Every change is completely there or completely absent, exactly once in each log, whatever fails at
 //! whatever step; and nothing stays locked.
 
+use std::time::Duration;
+
 use cinclus_rpc::{Ddl, DdlDone, DdlError};
 
 use crate::faults::Fault;
@@ -190,6 +192,37 @@ async fn lost_answers_and_refusals_leave_no_doubt() {
                 }
             }
         }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_commit_that_is_taken_up_late_brings_nothing_back() {
+    for scenario in scenarios() {
+        let expected = expected(&scenario).await;
+        let mut delivered = 0;
+        for skip in 0.. {
+            let what = format!("{}, late at {skip}", scenario.name);
+            let world = World::new();
+            let process = set_up(&world, &scenario).await;
+            let known = world.broadcasts().len();
+            world.faults.arm(skip, Fault::Late);
+            process.ddl(&scenario.ddl).await.unwrap();
+            // Time passes when nothing is left to do.
+            world.env.clock.sleep(Duration::from_secs(60)).await;
+            let struck = world.faults.struck();
+            world.faults.disarm();
+            delivered += usize::from(world.faults.deliver_late(&world.durable).await);
+            process.kill().await;
+            let process = world.start().await;
+            world.settled().await;
+            assert!(check(&world, &process, known, &expected, &what), "{what}");
+            process.kill().await;
+            if !struck {
+                break;
+            }
+        }
+        // The beginning and the end of the task.
+        assert!(delivered >= 2, "{}: {delivered}", scenario.name);
     }
 }
 

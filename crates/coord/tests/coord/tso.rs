@@ -97,6 +97,8 @@ impl Running {
 #[derive(Clone, Debug)]
 enum Event {
     Grant(u32),
+    /// Everything that is left below the bound.
+    GrantAll,
     Advance(u64),
     SetClock(u64),
     Background,
@@ -109,6 +111,7 @@ fn events() -> impl Strategy<Value = Event> {
     prop_oneof![
         4 => (1_u32..2_000).prop_map(Event::Grant),
         1 => prop_oneof![Just(1_u32 << 28), Just(u32::MAX)].prop_map(Event::Grant),
+        1 => Just(Event::GrantAll),
         2 => (0_u64..10_000).prop_map(Event::Advance),
         1 => (0_u64..10_000_000).prop_map(Event::SetClock),
         2 => Just(Event::Background),
@@ -122,8 +125,10 @@ async fn run(events: Vec<Event>) {
     let mut running = bench.start().await;
     let mut greatest = Tick::ZERO;
     for event in events {
+        let left = u32::try_from(bench.bound().await.0 - 1 - greatest.0).unwrap_or(1);
         match event {
-            Event::Grant(count) => {
+            Event::GrantAll | Event::Grant(_) => {
+                let count = if let Event::Grant(count) = event { count } else { left.max(1) };
                 let range = bench.grant(&running, count).await;
                 assert!(range.first > greatest, "{range:?} after {greatest}");
                 assert_eq!(range.count, count);
