@@ -112,6 +112,32 @@ async fn collections_that_are_created_at_once_are_spread_over_the_logs() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_change_by_an_alias_that_moves_meanwhile_takes_the_lock_of_where_it_leads() {
+    let world = World::new();
+    let process = world.start().await;
+    for ddl in [samples::create("books"), samples::create("films"), samples::put_alias("x", "books", false)] {
+        process.ddl(&ddl).await.unwrap();
+    }
+    world.node.shut(&log(0), "an I/O error");
+    let (alter, by_alias, by_name) = (
+        samples::put_alias("x", "films", true),
+        samples::create_partition("x", "p"),
+        samples::create_partition("films", "q"),
+    );
+    let mut calls: Vec<_> = [&alter, &by_alias, &by_name].map(|ddl| Box::pin(process.ddl(ddl))).into();
+    for call in &mut calls {
+        assert!(futures::poll!(call).is_pending());
+        tokio::task::yield_now().await;
+    }
+    world.node.let_open(&log(0));
+    assert!(futures::future::join_all(calls).await.iter().all(Result::is_ok));
+    let view = process.collections.view();
+    let films = view.all_collections().find(|entry| entry.name == "films").unwrap();
+    assert!(films.partition("p").is_some() && films.partition("q").is_some(), "{:?}", films.partitions);
+    process.kill().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_change_that_takes_too_long_is_completed_without_its_caller() {
     let world = World::new();
     let process = world.start().await;
