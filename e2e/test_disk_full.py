@@ -10,7 +10,8 @@ from pymilvus import DataType
 from pymilvus.exceptions import MilvusException
 
 SIZE_MIB = 200
-BALLAST_MIB = 60
+# More than the reserve that persisting may use up while writes are refused.
+BALLAST_MIB = 100
 DIM = 128
 BATCH = 1000
 DISK_LIMIT_EXCEEDED = 7
