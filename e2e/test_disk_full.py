@@ -37,9 +37,11 @@ def small_disk(tmp_path):
     subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
-@pytest.fixture
-def full_server(small_disk, new_server):
-    server = new_server()
+@pytest.fixture(params=[None, {"woodpecker.client.segmentRollingPolicy.maxSize": "1m",
+                               "cinclus.recovery.logBytesMax": "8m"}], ids=["default", "persisting"])
+def full_server(small_disk, new_server, request):
+    """With its defaults the log fills the disk; with a small log to replay, segment files do."""
+    server = new_server(config=request.param)
     server.data_dir = small_disk / "data"
     yield server.start()
     server.stop_whatever()

@@ -2,8 +2,8 @@
 //!
 //! Every log says how many bytes lie behind its checkpoint. When half of the bound is waiting, the log with
 //! the most begins a round of persisting, busy or idle; the other half is for what arrives while rounds run.
-//! Appends that would go beyond the bound wait for a round to end; if persisting cannot keep up, they are
-//! refused at twice the bound.
+//! Appends that would go beyond the bound wait until rounds have made room. If persisting cannot keep up
+//! they are let through after a moment, up to twice the bound, and refused from there on.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -39,6 +39,8 @@ struct State {
     total: u64,
     /// Bytes of appends that are under way.
     admitted: u64,
+    /// Bytes of appends that wait for room.
+    waiting: u64,
 }
 
 #[derive(Default)]
@@ -100,11 +102,15 @@ impl Backlog {
     /// [`AppendError::Overloaded`] if twice the bound is waiting to be persisted.
     pub async fn admit(&self, bytes: u64, clock: &dyn Clock) -> Result<Admitted, AppendError> {
         let shared = &self.shared;
+        if let Some(admitted) = shared.admit(bytes) {
+            return Ok(admitted);
+        }
         let mut room = shared.room.subscribe();
+        let _waiting = Waiting::new(shared, bytes);
         let waited = cinclus_env::timeout(clock, PATIENCE, async {
             loop {
                 room.borrow_and_update();
-                if let Some(admitted) = shared.admit(bytes, shared.bound) {
+                if let Some(admitted) = shared.admit(bytes) {
                     return Ok(admitted);
                 }
                 if shared.state.lock().total >= shared.bound.saturating_mul(2) {
@@ -117,19 +123,49 @@ impl Backlog {
         match waited.await {
             Ok(admitted) => admitted,
             // Persisting is slow, but the bound has some slack for that.
-            Err(_) => shared.admit(bytes, shared.bound.saturating_mul(2)).ok_or_else(|| shared.overloaded()),
+            Err(_) => shared.admit_late(bytes).ok_or_else(|| shared.overloaded()),
         }
     }
 }
 
+/// An append that waits.
+struct Waiting<'a> {
+    shared: &'a Shared,
+    bytes: u64,
+}
+
+impl<'a> Waiting<'a> {
+    fn new(shared: &'a Shared, bytes: u64) -> Waiting<'a> {
+        let mut state = shared.state.lock();
+        state.waiting += bytes;
+        shared.pick(&mut state);
+        Waiting { shared, bytes }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.shared.state.lock().waiting -= self.bytes;
+    }
+}
+
 impl Shared {
-    fn admit(self: &Arc<Shared>, bytes: u64, below: u64) -> Option<Admitted> {
+    fn admit(self: &Arc<Shared>, bytes: u64) -> Option<Admitted> {
         let mut state = self.state.lock();
+        let there = state.total + state.admitted;
         // A single append of any size is let in when nothing else is there.
-        (state.total + state.admitted < below).then(|| {
-            state.admitted += bytes;
-            Admitted { shared: self.clone(), bytes }
-        })
+        (there == 0 || there + bytes <= self.bound).then(|| self.admitted(&mut state, bytes))
+    }
+
+    fn admit_late(self: &Arc<Shared>, bytes: u64) -> Option<Admitted> {
+        let mut state = self.state.lock();
+        let there = state.total + state.admitted;
+        (there < self.bound.saturating_mul(2)).then(|| self.admitted(&mut state, bytes))
+    }
+
+    fn admitted(self: &Arc<Shared>, state: &mut State, bytes: u64) -> Admitted {
+        state.admitted += bytes;
+        Admitted { shared: self.clone(), bytes }
     }
 
     fn overloaded(&self) -> AppendError {
@@ -139,11 +175,15 @@ impl Shared {
         ))
     }
 
-    /// Asks for a round of the log with the most, if enough is waiting that nobody was asked for.
+    /// Asks for a round of the log with the most, if much is there that no round is asked for, or if the
+    /// rounds that are do not make room for the appends that wait.
     fn pick(&self, state: &mut State) {
         self.gauge.set(i64::try_from(state.total).unwrap_or(i64::MAX));
-        let unasked = |log: &Log| if log.wanted { 0 } else { log.open };
-        if state.logs.values().map(unasked).sum::<u64>() < self.bound / 2 {
+        let asked = |log: &Log| log.persisting + if log.wanted { log.open } else { 0 };
+        let asked: u64 = state.logs.values().map(asked).sum();
+        let short = (state.total + state.admitted + state.waiting).saturating_sub(self.bound);
+        let much = state.total.saturating_sub(asked) >= self.bound / 2;
+        if !much && (state.waiting == 0 || asked >= short) {
             return;
         }
         let able = state.logs.values_mut().filter(|log| !log.wanted && !log.running && !log.resting);
@@ -278,16 +318,16 @@ mod tests {
     async fn appends_wait_at_the_bound_and_are_refused_at_twice_of_it() {
         let (backlog, clock) = (backlog(100), TokioClock::starting_at(0));
         let log = backlog.join();
-        log.add(60);
+        log.add(40);
         let first = backlog.admit(50, &clock).await.unwrap();
-        let mut second = Box::pin(backlog.admit(1, &clock));
-        assert!(poll!(&mut second).is_pending(), "60 wait and 50 are under way");
+        let mut second = Box::pin(backlog.admit(20, &clock));
+        assert!(poll!(&mut second).is_pending(), "40 are there and 50 are under way");
+        assert!(log.is_wanted(), "room has to be made");
         drop(first);
-        let second = second.await.unwrap();
-        log.add(60);
+        drop(second.await.unwrap());
         log.begin();
-        let (third, ()) = tokio::join!(backlog.admit(1, &clock), async { log.ended(true) });
-        drop((second, third.unwrap()));
+        let (large, ()) = tokio::join!(backlog.admit(500, &clock), async { log.ended(true) });
+        drop(large.unwrap());
         log.add(150);
         let start = clock.monotonic();
         let slow = backlog.admit(1, &clock).await.unwrap();

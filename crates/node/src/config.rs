@@ -24,7 +24,7 @@ impl Default for NodeConfig {
     fn default() -> Self {
         NodeConfig {
             wal: WalConfig::default(),
-            recovery_log_bytes_max: 128 << 20,
+            recovery_log_bytes_max: 1 << 30,
             persist_age: Duration::from_secs(600),
             chunk_bytes_min: 1 << 20,
             orphan_grace: Duration::from_secs(600),

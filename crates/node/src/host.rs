@@ -35,6 +35,8 @@ use crate::sweep::sweep_now_and_then;
 
 /// Messages that may wait for a pump.
 const CONTROL_QUEUE: usize = 64;
+/// Bytes of a record beside its payload, as a rule.
+const PROPERTIES_BYTES: u64 = 512;
 /// How long closing a log waits for its tasks.
 const CLOSE_BOUND: Duration = Duration::from_secs(5);
 /// How long a call to persist waits for the pump.
@@ -266,7 +268,8 @@ impl Node {
 
 /// Bytes of the rows and of the deletes in a batch.
 fn bytes_of(batch: &[Draft]) -> (u64, u64) {
-    let of = |kind| batch.iter().filter(|d| d.kind() == kind).map(|d| d.payload.len() as u64).sum();
+    let bytes = |draft: &Draft| draft.payload.len() as u64 + PROPERTIES_BYTES;
+    let of = |kind| batch.iter().filter(|draft| draft.kind() == kind).map(bytes).sum();
     (of(Kind::Insert), of(Kind::Delete))
 }
 

@@ -55,7 +55,10 @@ impl Loader {
         let mut complete = true;
         for shard in self.channel.shards.all() {
             self.retire(&shard).await;
-            let Some(entry) = shard.entry().filter(|entry| entry.is_loaded()) else { continue };
+            let Some(entry) = shard.entry().filter(|entry| entry.is_loaded()) else {
+                shard.set_load_error(None);
+                continue;
+            };
             let mut failed = None;
             for segment in shard.not_on_workers(&entry) {
                 if self.channel.tasks.is_cancelled() {

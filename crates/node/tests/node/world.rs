@@ -1,0 +1,429 @@
+//! What outlives a node, and lives of a node on it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cinclus_catalog::{
+    CatalogChange, CollectionEntry, Collections, LoadState, PartitionEntry, SchemaVersion, Segments,
+};
+use cinclus_env::{DynClock, Env, LocalTicks, TokioClock};
+use cinclus_log_storage::{DynLogStorage, LogStorage, MemoryLogStorage};
+use cinclus_meta::{Config, DynMetaStore, MemoryMetaStore};
+use cinclus_node::{Node, NodeConfig, NodeParts};
+use cinclus_query::OneWorker;
+use cinclus_rpc::{
+    AppendError, Appended, Freshness, NodeApi, QueryAnswer, QueryPlan, ReadError, ShardQuery, ShardRead,
+};
+use cinclus_types::message::body::{BodyMeta, CreateCollectionBody, DeleteBody, InsertBody};
+use cinclus_types::message::{Draft, Header};
+use cinclus_types::{
+    CollectionId, CollectionSchema, Column, ColumnData, ConsistencyLevel, DataType, DatabaseId, FieldId,
+    FieldSchema, Keys, PChannel, PartitionId, Rows, SegmentEntry, Term, Tick, VChannel,
+};
+use futures::TryStreamExt;
+use object_store::ObjectStore;
+use object_store::memory::InMemory;
+use parking_lot::Mutex;
+
+use crate::effects::{Effects, StoppableLog, StoppableMeta, StoppableObjects};
+use crate::worker::Worker;
+
+pub(crate) const KEY: FieldId = FieldId(100);
+pub(crate) const VALUE: FieldId = FieldId(101);
+const VECTOR: FieldId = FieldId(102);
+
+/// Everything that outlives a node.
+pub(crate) struct World {
+    pub(crate) seed: u64,
+    pub(crate) config: NodeConfig,
+    pub(crate) effects: Effects,
+    pub(crate) channels: Vec<PChannel>,
+    pub(crate) objects: Arc<InMemory>,
+    storage: MemoryLogStorage,
+    meta: DynMetaStore,
+    /// The dimensions of vectors: how many bytes a row has.
+    pub(crate) dim: usize,
+    past: Mutex<Past>,
+    _runtime: tokio::runtime::Runtime,
+}
+
+/// What the lives so far leave behind beside the stores.
+struct Past {
+    lives: i64,
+    unix_ms: u64,
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap()
+}
+
+impl World {
+    pub(crate) fn new(seed: u64, channels: u32) -> World {
+        let runtime = runtime();
+        let guard = runtime.enter();
+        let env = Env::test(seed);
+        let meta = MemoryMetaStore::new(&Config::default(), env.clock.clone(), &env.tasks);
+        drop(guard);
+        World {
+            seed,
+            config: NodeConfig::default(),
+            effects: Effects::new(),
+            channels: (0..channels).map(|index| PChannel::numbered("log", index)).collect(),
+            objects: Arc::new(InMemory::new()),
+            storage: MemoryLogStorage::new(),
+            meta: Arc::new(meta),
+            dim: 4,
+            past: Mutex::new(Past { lives: 0, unix_ms: Env::TEST_UNIX_MS }),
+            _runtime: runtime,
+        }
+    }
+
+    /// Runs a node with all channels open; when `body` returns, everything of it is gone at once.
+    pub(crate) fn live<T>(&self, body: impl AsyncFnOnce(Life) -> T) -> T {
+        self.live_until_stopped(body).expect("nothing stops this life")
+    }
+
+    /// As [`World::live`], or `None` if an effect was the last one.
+    pub(crate) fn live_until_stopped<T>(&self, body: impl AsyncFnOnce(Life) -> T) -> Option<T> {
+        let (term, unix_ms) = {
+            let mut past = self.past.lock();
+            past.lives += 1;
+            (Term(past.lives), past.unix_ms)
+        };
+        runtime().block_on(async {
+            let clock: DynClock = Arc::new(TokioClock::starting_at(unix_ms));
+            let living = async { body(Life::begin(self, term, clock.clone()).await).await };
+            let output = tokio::select! {
+                biased;
+                () = self.effects.stopped() => None,
+                output = living => Some(output),
+            };
+            self.past.lock().unix_ms = clock.unix_ms() + 1_000;
+            output
+        })
+    }
+
+    /// The names of all objects.
+    pub(crate) fn objects(&self) -> Vec<String> {
+        let objects = self.objects.clone();
+        let listed = futures::executor::block_on(objects.list(None).try_collect::<Vec<_>>()).unwrap();
+        listed.into_iter().map(|object| object.location.to_string()).collect()
+    }
+
+    /// Where a log begins now.
+    pub(crate) async fn earliest(&self, channel: &PChannel) -> cinclus_types::MessageId {
+        self.storage.earliest(channel).await.unwrap()
+    }
+}
+
+/// One life of a node.
+#[derive(Clone)]
+pub(crate) struct Life {
+    pub(crate) env: Env,
+    pub(crate) node: Arc<Node>,
+    pub(crate) worker: Arc<Worker>,
+    pub(crate) collections: Collections,
+    pub(crate) segments: Segments,
+    pub(crate) term: Term,
+    dim: usize,
+}
+
+impl Life {
+    async fn begin(world: &World, term: Term, clock: DynClock) -> Life {
+        let env = Env { clock: clock.clone(), ..Env::test(world.seed + term.0 as u64) };
+        let effects = world.effects.clone();
+        let meta: DynMetaStore =
+            Arc::new(StoppableMeta { inner: world.meta.clone(), effects: effects.clone() });
+        let storage: DynLogStorage =
+            Arc::new(StoppableLog { inner: Arc::new(world.storage.clone()), effects: effects.clone() });
+        let objects: Arc<dyn ObjectStore> =
+            Arc::new(StoppableObjects { inner: world.objects.clone(), effects: effects.clone() });
+        let collections = Collections::open(meta.clone(), &env).await.unwrap();
+        let segments = Segments::open(meta, &env).await.unwrap();
+        let worker = Arc::new(Worker::new(objects.clone(), env.clone()));
+        let parts = NodeParts {
+            storage,
+            objects,
+            collections: collections.clone(),
+            segments: segments.clone(),
+            ticks: Arc::new(LocalTicks::new(clock)),
+            workers: Arc::new(OneWorker(worker.clone())),
+            env: env.clone(),
+        };
+        let node = Node::new(parts, world.config.clone());
+        let life = Life { env, node, worker, collections, segments, term, dim: world.dim };
+        for channel in &world.channels {
+            life.node.open_channel(channel, term).await.unwrap();
+        }
+        life
+    }
+
+    pub(crate) async fn pause(&self, span: Duration) {
+        self.env.clock.sleep(span).await;
+    }
+
+    /// How far the first log is acknowledged.
+    pub(crate) async fn frontier(&self) -> Tick {
+        self.node.status().await[0].frontier
+    }
+
+    pub(crate) async fn append(&self, batch: Vec<Draft>) -> Result<Appended, AppendError> {
+        let channel = batch[0].vchannel.clone().unwrap().pchannel();
+        self.node.append(&channel, self.term, batch).await
+    }
+
+    /// Puts the creation of a collection into the log only.
+    pub(crate) async fn append_creation(&self, shard: &Shard) {
+        self.append(vec![shard.creation(self.dim)]).await.unwrap();
+    }
+
+    /// Creates a collection, loaded.
+    pub(crate) async fn create(&self, shard: &Shard) {
+        self.append_creation(shard).await;
+        self.put(shard, true).await;
+    }
+
+    /// What the coordinator says of a collection.
+    pub(crate) async fn put(&self, shard: &Shard, loaded: bool) {
+        let change = CatalogChange {
+            put_collections: vec![shard.entry(self.dim, loaded)],
+            ..CatalogChange::default()
+        };
+        self.collections.update(change).await.unwrap();
+    }
+
+    pub(crate) async fn forget(&self, shard: &Shard) {
+        let change = CatalogChange { delete_collections: vec![shard.collection], ..CatalogChange::default() };
+        self.collections.update(change).await.unwrap();
+    }
+
+    pub(crate) async fn insert(&self, shard: &Shard, partition: PartitionId, rows: &[(i64, i64)]) -> Tick {
+        self.append(vec![shard.insert(self.dim, partition, rows)]).await.unwrap().tick
+    }
+
+    pub(crate) async fn delete(&self, shard: &Shard, keys: &[i64]) -> Tick {
+        self.append(vec![shard.delete(None, keys)]).await.unwrap().tick
+    }
+
+    /// Seals the segments of a shard and waits until they are in files.
+    pub(crate) async fn flush(&self, shard: &Shard) -> Tick {
+        let tick = self.append(vec![shard.manual_flush()]).await.unwrap().tick;
+        self.node.persist(&shard.vchannel, tick).await.unwrap();
+        tick
+    }
+
+    /// A round of persisting that covers everything appended so far.
+    pub(crate) async fn persist(&self, shard: &Shard) {
+        self.node.persist(&shard.vchannel, Tick::ZERO).await.unwrap();
+    }
+
+    pub(crate) async fn try_query(
+        &self,
+        shard: &Shard,
+        freshness: Freshness,
+        plan: QueryPlan,
+    ) -> Result<QueryAnswer, ReadError> {
+        let read = ShardRead {
+            vchannel: shard.vchannel.clone(),
+            collection: shard.collection,
+            partitions: Vec::new(),
+            freshness,
+            ignore_growing: false,
+            patience: Duration::from_secs(5),
+        };
+        self.node.query(ShardQuery { read, plan: Arc::new(plan) }).await
+    }
+
+    /// All rows of a shard, once it is loaded: key and value, and the tick of the read.
+    pub(crate) async fn rows(&self, shard: &Shard, freshness: Freshness) -> (Tick, BTreeMap<i64, i64>) {
+        let plan = QueryPlan { filter: None, limit: None, count_only: false, output: vec![KEY, VALUE] };
+        let answer = self.until_loaded(shard, freshness, plan).await;
+        let column = |field| match answer.rows.column(field).map(|column| &column.data) {
+            Some(ColumnData::Int64(values)) => values.clone(),
+            // A shard without segments answers without columns.
+            None if answer.keys.is_empty() => Vec::new(),
+            other => panic!("not what was asked for: {other:?}"),
+        };
+        (answer.at, column(KEY).into_iter().zip(column(VALUE)).collect())
+    }
+
+    /// How many rows of a shard are visible, each inserted row for itself.
+    pub(crate) async fn count(&self, shard: &Shard, freshness: Freshness) -> u64 {
+        let plan = QueryPlan { filter: None, limit: None, count_only: true, output: Vec::new() };
+        self.until_loaded(shard, freshness, plan).await.count
+    }
+
+    async fn until_loaded(&self, shard: &Shard, freshness: Freshness, plan: QueryPlan) -> QueryAnswer {
+        for _ in 0..1_000 {
+            match self.try_query(shard, freshness, plan.clone()).await {
+                Ok(answer) => return answer,
+                Err(ReadError::NotFullyLoaded(_)) => self.pause(Duration::from_millis(10)).await,
+                Err(error) => panic!("{}: {error}", shard.vchannel),
+            }
+        }
+        panic!("{} is not loaded", shard.vchannel);
+    }
+
+    /// Waits until the worker answers for every sealed segment of a shard.
+    pub(crate) async fn until_handed_over(&self, shard: &Shard) {
+        for _ in 0..1_000 {
+            let sealed: Vec<_> = self.sealed(shard).iter().map(|segment| segment.id).collect();
+            let held = self.worker.held_segments();
+            if !sealed.is_empty() && sealed.iter().all(|id| held.contains(id)) {
+                // The hand-over itself comes right behind the load.
+                self.pause(Duration::from_millis(10)).await;
+                return;
+            }
+            self.pause(Duration::from_millis(10)).await;
+        }
+        panic!("{} was not handed over", shard.vchannel);
+    }
+
+    pub(crate) fn sealed(&self, shard: &Shard) -> Vec<Arc<SegmentEntry>> {
+        let view = self.segments.view(&shard.vchannel);
+        let sealed = |s: &&Arc<SegmentEntry>| s.state == cinclus_types::SegmentState::Sealed;
+        view.segments.values().filter(sealed).cloned().collect()
+    }
+}
+
+/// A collection with one shard and two partitions.
+#[derive(Clone, Debug)]
+pub(crate) struct Shard {
+    pub(crate) collection: CollectionId,
+    pub(crate) vchannel: VChannel,
+}
+
+impl Shard {
+    pub(crate) fn new(channel: &PChannel, collection: i64) -> Shard {
+        let collection = CollectionId(collection);
+        Shard { collection, vchannel: channel.shard(collection, 0) }
+    }
+
+    pub(crate) fn partition(&self, index: i64) -> PartitionId {
+        PartitionId(self.collection.0 * 10 + index)
+    }
+
+    fn name(&self) -> String {
+        format!("c{}", self.collection)
+    }
+
+    fn schema(&self, dim: usize) -> CollectionSchema {
+        let fields = vec![
+            FieldSchema::new(KEY, "key", DataType::Int64).as_primary_key(),
+            FieldSchema::new(VALUE, "value", DataType::Int64),
+            FieldSchema::new(VECTOR, "vector", DataType::FloatVector).with_param("dim", dim),
+        ];
+        CollectionSchema { name: self.name(), fields, ..CollectionSchema::default() }
+    }
+
+    fn meta(&self, partition: Option<PartitionId>) -> BodyMeta {
+        BodyMeta {
+            vchannel: self.vchannel.clone(),
+            database: DatabaseId(1),
+            database_name: "default".to_owned(),
+            collection: self.collection,
+            collection_name: self.name(),
+            partition,
+            partition_name: String::new(),
+        }
+    }
+
+    fn entry(&self, dim: usize, loaded: bool) -> CollectionEntry {
+        let partition = |index| PartitionEntry {
+            id: self.partition(index),
+            name: format!("p{index}"),
+            created: Tick::ZERO,
+        };
+        let load = if loaded {
+            LoadState::Loaded { partitions: None, fields: Vec::new(), replicas: 1 }
+        } else {
+            LoadState::Released
+        };
+        CollectionEntry {
+            id: self.collection,
+            database: DatabaseId(1),
+            name: self.name(),
+            schemas: vec![SchemaVersion { from: Tick::ZERO, schema: Arc::new(self.schema(dim)) }],
+            partitions: vec![partition(0), partition(1)],
+            vchannels: vec![self.vchannel.clone()],
+            consistency: ConsistencyLevel::Strong,
+            properties: BTreeMap::new(),
+            indexes: Vec::new(),
+            load,
+            created: Tick::ZERO,
+            updated: Tick::ZERO,
+        }
+    }
+
+    fn creation(&self, dim: usize) -> Draft {
+        let partitions = vec![self.partition(0), self.partition(1)];
+        let body = CreateCollectionBody {
+            database: DatabaseId(1),
+            database_name: "default".to_owned(),
+            collection: self.collection,
+            collection_name: self.name(),
+            schema: self.schema(dim),
+            properties: BTreeMap::new(),
+            consistency: ConsistencyLevel::Strong,
+            vchannels: vec![self.vchannel.clone()],
+            partitions: partitions.iter().map(|id| (*id, format!("p{id}"))).collect(),
+        };
+        let header =
+            Header::CreateCollection { collection: self.collection, partitions, database: DatabaseId(1) };
+        Draft::new(self.vchannel.clone(), header, body.encode())
+    }
+
+    pub(crate) fn insert(&self, dim: usize, partition: PartitionId, rows: &[(i64, i64)]) -> Draft {
+        let keys: Vec<i64> = rows.iter().map(|row| row.0).collect();
+        let floats =
+            keys.iter().flat_map(|key| (0..dim).map(move |at| (key * 31 + at as i64) as f32)).collect();
+        let columns = vec![
+            Column::new(KEY, ColumnData::Int64(keys)),
+            Column::new(VALUE, ColumnData::Int64(rows.iter().map(|row| row.1).collect())),
+            Column::new(VECTOR, ColumnData::FloatVector { dim, data: floats }),
+        ];
+        let rows = Rows { count: rows.len(), columns };
+        let header = Header::Insert {
+            collection: self.collection,
+            partition,
+            rows: rows.count as u64,
+            binary_size: rows.heap_bytes() as u64,
+            segment: None,
+            schema_version: 0,
+        };
+        let body = InsertBody::encode_rows(&self.meta(Some(partition)), &self.schema(dim), rows);
+        Draft::new(self.vchannel.clone(), header, body)
+    }
+
+    pub(crate) fn delete(&self, partition: Option<PartitionId>, keys: &[i64]) -> Draft {
+        let header = Header::Delete { collection: self.collection, rows: keys.len() as u64 };
+        let body = DeleteBody::encode(&self.meta(partition), Keys::Int64(keys.to_vec()));
+        Draft::new(self.vchannel.clone(), header, body)
+    }
+
+    fn of(&self, header: Header) -> Draft {
+        Draft::new(self.vchannel.clone(), header, bytes::Bytes::new())
+    }
+
+    pub(crate) fn manual_flush(&self) -> Draft {
+        self.of(Header::ManualFlush {
+            collection: self.collection,
+            flush_tick: Tick::ZERO,
+            segments: Vec::new(),
+        })
+    }
+
+    pub(crate) fn drop_partition(&self, partition: PartitionId) -> Draft {
+        self.of(Header::DropPartition { collection: self.collection, partition })
+    }
+
+    pub(crate) fn drop_collection(&self) -> Draft {
+        self.of(Header::DropCollection { collection: self.collection, database: DatabaseId(1) })
+    }
+
+    pub(crate) fn truncate(&self) -> Draft {
+        let (collection, segments) = (self.collection, Vec::new());
+        self.of(Header::TruncateCollection { database: DatabaseId(1), collection, segments })
+    }
+}
