@@ -218,6 +218,40 @@ async fn what_is_read_after_a_lost_answer_is_durable() {
     assert!(there > 0, "some commit whose answer was lost was there");
 }
 
+/// redb syncs also when it makes the file longer, in the middle of a transaction. An answer of that moment is a
+/// refusal, since nothing was committed, and it comes when the writer is through with the file: whoever has it
+/// meets no file that is just being opened again.
+#[tokio::test]
+async fn a_sync_that_fails_before_the_commit_is_a_refusal_and_the_store_is_at_rest() {
+    let (mut refusals, mut lost_answers) = (0, 0);
+    for failing in 0..20 {
+        let (env, disk) = new_disk(u64::from(failing)).await;
+        let store = open(&env).await.unwrap();
+        disk.inject(fault(FaultOperation::Sync, FaultError::Io, failing, 1));
+        let mut done = 0;
+        let error = loop {
+            match store.commit(txn(done + 1)).await {
+                Ok(_) if done < COMMITS => done += 1,
+                Ok(_) => break None,
+                Err(error) => break Some(error),
+            }
+        };
+        let operations = disk.operations();
+        let seen = held(&store).await;
+        match error {
+            Some(MetaError::Unavailable(_)) => {
+                refusals += 1;
+                assert_eq!(seen, done, "sync {failing}: refused, so it is not there");
+            }
+            Some(MetaError::Unknown(_)) => lost_answers += 1,
+            Some(other) => panic!("{other:?}"),
+            None => {}
+        }
+        assert_eq!(disk.operations(), operations, "sync {failing}: the writer goes on after its answer");
+    }
+    assert!(refusals > 0 && lost_answers > 0, "{refusals} refusals, {lost_answers} lost answers");
+}
+
 #[tokio::test]
 async fn a_full_disk_refuses_commits_until_there_is_room() {
     for failing in 0..25 {

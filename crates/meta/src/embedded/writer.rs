@@ -38,9 +38,11 @@ pub(super) struct Writer {
 }
 
 /// What one redb transaction would do, before it is committed.
-#[derive(Default)]
 struct Staged {
-    answers: Vec<(Reply, Result<CommitOutcome, MetaError>)>,
+    /// One for each transaction of the group. They are here from the start: one that is dropped on the way
+    /// answers its caller by itself, while the writer still works on the file.
+    replies: Vec<Reply>,
+    answers: Vec<Result<CommitOutcome, MetaError>>,
     commits: Vec<(Revision, Fates)>,
 }
 
@@ -131,10 +133,12 @@ impl Writer {
                 return refuse(group, &error);
             }
         };
-        let mut staged = Staged::default();
-        if let Err(error) = self.stage(&write, group, &mut staged) {
+        let (txns, replies): (Vec<Txn>, Vec<Reply>) = group.into_iter().unzip();
+        let mut staged = Staged { replies, answers: Vec::new(), commits: Vec::new() };
+        if let Err(error) = self.stage(&write, txns, &mut staged) {
             drop((write, database));
             self.recover();
+            // Nothing was committed, so this is no lost answer.
             return staged.answer_all(&error);
         }
         if staged.commits.is_empty() {
@@ -155,43 +159,28 @@ impl Writer {
     }
 
     /// Judges the group in order and writes its changes into `write`. After an error nothing of it counts.
-    fn stage(
-        &self,
-        write: &WriteTransaction,
-        group: Vec<(Txn, Reply)>,
-        staged: &mut Staged,
-    ) -> Result<(), MetaError> {
-        let mut group = group.into_iter();
-        let result = (|| {
-            let mut head = write.open_table(HEAD).map_err(refused)?;
-            let mut entries = write.open_table(ENTRIES).map_err(refused)?;
-            let mut leased = write.open_table(LEASED).map_err(refused)?;
-            let mut newest = revision(&head)?;
-            for (txn, reply) in group.by_ref() {
-                let answer = match self.judge(txn, newest.next(), &entries) {
-                    Ok(Plan::Conflict(failed)) => Ok(CommitOutcome::Conflict(failed)),
-                    Ok(Plan::Write(fates)) if fates.is_empty() => Ok(CommitOutcome::Committed(newest)),
-                    Ok(Plan::Write(fates)) => {
-                        apply(&fates, &mut entries, &mut leased)?;
-                        newest = newest.next();
-                        staged.commits.push((newest, fates));
-                        Ok(CommitOutcome::Committed(newest))
-                    }
-                    Err(gone @ MetaError::LeaseGone(_)) => Err(gone),
-                    Err(error) => {
-                        staged.answers.push((reply, Err(error.clone())));
-                        return Err(error);
-                    }
-                };
-                staged.answers.push((reply, answer));
-            }
-            head.insert(HEAD_REVISION, newest.0).map_err(refused)?;
-            Ok(())
-        })();
-        if let Err(error) = &result {
-            staged.answers.extend(group.map(|(_, reply)| (reply, Err(error.clone()))));
+    fn stage(&self, write: &WriteTransaction, group: Vec<Txn>, staged: &mut Staged) -> Result<(), MetaError> {
+        let mut head = write.open_table(HEAD).map_err(refused)?;
+        let mut entries = write.open_table(ENTRIES).map_err(refused)?;
+        let mut leased = write.open_table(LEASED).map_err(refused)?;
+        let mut newest = revision(&head)?;
+        for txn in group {
+            let answer = match self.judge(txn, newest.next(), &entries) {
+                Ok(Plan::Conflict(failed)) => Ok(CommitOutcome::Conflict(failed)),
+                Ok(Plan::Write(fates)) if fates.is_empty() => Ok(CommitOutcome::Committed(newest)),
+                Ok(Plan::Write(fates)) => {
+                    apply(&fates, &mut entries, &mut leased)?;
+                    newest = newest.next();
+                    staged.commits.push((newest, fates));
+                    Ok(CommitOutcome::Committed(newest))
+                }
+                Err(gone @ MetaError::LeaseGone(_)) => Err(gone),
+                Err(error) => return Err(error),
+            };
+            staged.answers.push(answer);
         }
-        result
+        head.insert(HEAD_REVISION, newest.0).map_err(refused)?;
+        Ok(())
     }
 
     fn judge(
@@ -286,13 +275,13 @@ fn answered(
 
 impl Staged {
     fn answer(self) {
-        for (reply, answer) in self.answers {
+        for (reply, answer) in self.replies.into_iter().zip(self.answers) {
             let _ = reply.send(answer);
         }
     }
 
     fn answer_all(self, error: &MetaError) {
-        for (reply, _) in self.answers {
+        for reply in self.replies {
             let _ = reply.send(Err(error.clone()));
         }
     }
