@@ -22,6 +22,10 @@ const BASE_BYTES: u64 = 256 << 20;
 /// Batches of different vectors; they are sent in turn under new keys.
 const BATCHES: usize = 16;
 
+const KEY_BYTES: usize = 8;
+/// What a server may hold besides rows: itself, and the budget of the write-ahead buffer.
+const EMPTY_AND_BUFFER_BYTES: f64 = ((30 + 16) << 20) as f64;
+
 /// Large batches for a collection.
 struct Batches {
     vectors: Vec<Vectors>,
@@ -85,6 +89,9 @@ pub(super) async fn burst(args: &InsertArgs, target: &Target) -> anyhow::Result<
         };
         let load = insert_all(&clients, next, &progress).await?;
         let (server, own) = (target.since(start.as_ref())?, Process::own().since(&own)?);
+        // What is only under way is given back first.
+        target.quiet().await?;
+        let held = target.since(start.as_ref())?.map_or(f64::NAN, |usage| usage.memory.resident as f64);
         let bytes = (count * batches.batch_bytes()) as f64;
         let rate = bytes / load.took.as_secs_f64();
         let rows_per_second = rate / batches.batch_bytes() as f64 * batches.batch_rows() as f64;
@@ -98,7 +105,7 @@ pub(super) async fn burst(args: &InsertArgs, target: &Target) -> anyhow::Result<
             took.max(),
             server.map_or(f64::NAN, |usage| usage.cpu_seconds) / (bytes / 1e9),
             own.cpu_seconds / (bytes / 1e9),
-            server.map_or(f64::NAN, |usage| usage.memory.resident as f64) / f64::from(1 << 20),
+            held / f64::from(1 << 20),
             rate / base,
         ]);
         collection.verify_and_drop(count as i64 * batches.batch_rows() as i64).await?;
@@ -106,6 +113,11 @@ pub(super) async fn burst(args: &InsertArgs, target: &Target) -> anyhow::Result<
     let ratio = median_ratio(&report.column("vectors"), &report.column("base"));
     report.outcome("bytes of vectors/s / base", ratio, Unit::Ratio, Some(Reach::AtLeast(0.6)));
     cpu_outcome(&mut report, 5.0);
+    let raw = count as f64 * (batches.batch_bytes() as f64 + (batches.batch_rows() * KEY_BYTES) as f64);
+    if let Some(held) = report.column("resident").first().filter(|held| held.is_finite()) {
+        let rows = held * f64::from(1 << 20) - EMPTY_AND_BUFFER_BYTES;
+        report.outcome("resident for the rows / their bytes", rows / raw, Unit::Ratio, Some(Reach::AtMost(1.3)));
+    }
     Ok(report)
 }
 
