@@ -4,6 +4,7 @@ mod assemble;
 mod bench;
 mod cli;
 mod config;
+mod give_back;
 mod listen;
 mod shutdown;
 

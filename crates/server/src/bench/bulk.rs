@@ -23,6 +23,8 @@ const BASE_BYTES: u64 = 256 << 20;
 const BATCHES: usize = 16;
 
 const KEY_BYTES: usize = 8;
+/// The allocator keeps what was freed for a second, and looks once a second.
+const GIVEN_BACK_AFTER: Duration = Duration::from_secs(3);
 /// What a server may hold besides rows: itself, and the budget of the write-ahead buffer.
 const EMPTY_AND_BUFFER_BYTES: f64 = ((30 + 16) << 20) as f64;
 
@@ -91,6 +93,7 @@ pub(super) async fn burst(args: &InsertArgs, target: &Target) -> anyhow::Result<
         let (server, own) = (target.since(start.as_ref())?, Process::own().since(&own)?);
         // What is only under way is given back first.
         target.quiet().await?;
+        tokio::time::sleep(GIVEN_BACK_AFTER).await;
         let held = target.since(start.as_ref())?.map_or(f64::NAN, |usage| usage.memory.resident as f64);
         let bytes = (count * batches.batch_bytes()) as f64;
         let rate = bytes / load.took.as_secs_f64();

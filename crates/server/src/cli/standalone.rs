@@ -8,7 +8,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::assemble::Standalone;
 use crate::config::ServerConfig;
-use crate::{listen, shutdown};
+use crate::{give_back, listen, shutdown};
 
 /// What `cinclus standalone` can be told; flags win over the configuration file.
 #[derive(Clone, Debug, Default, Args)]
@@ -56,6 +56,7 @@ async fn serve(config: ServerConfig) -> anyhow::Result<()> {
     let listeners = listen::Listeners::bind(&config).await?;
     let standalone = Standalone::assemble(&config).await?;
     let env = standalone.env.clone();
+    give_back::start(&env);
     let (service, management) = (listeners.service_addr()?, listeners.management_addr()?);
     tracing::info!(
         "Cinclus {} serves Milvus clients on {service}, health and metrics on {management}, data in {}",
