@@ -119,7 +119,12 @@ pub(super) async fn burst(args: &InsertArgs, target: &Target) -> anyhow::Result<
     let raw = count as f64 * (batches.batch_bytes() as f64 + (batches.batch_rows() * KEY_BYTES) as f64);
     if let Some(held) = report.column("resident").first().filter(|held| held.is_finite()) {
         let rows = held * f64::from(1 << 20) - EMPTY_AND_BUFFER_BYTES;
-        report.outcome("resident for the rows / their bytes", rows / raw, Unit::Ratio, Some(Reach::AtMost(1.3)));
+        report.outcome(
+            "resident for the rows / their bytes",
+            rows / raw,
+            Unit::Ratio,
+            Some(Reach::AtMost(1.3)),
+        );
     }
     Ok(report)
 }
