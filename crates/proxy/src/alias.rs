@@ -1,6 +1,6 @@
 //! Aliases: second names of collections.
 
-use cinclus_rpc::Ddl;
+use cinclus_rpc::{Ddl, DdlError};
 use cinclus_types::proto::common::Status;
 
 use crate::names;
@@ -29,7 +29,15 @@ pub(crate) async fn alter(
     call: &Call,
     request: wire::AlterAliasRequest,
 ) -> Result<Status, ProxyError> {
-    put(proxy, call, &request.db_name, request.collection_name, request.alias, true).await
+    let name = request.collection_name.clone();
+    put(proxy, call, &request.db_name, request.collection_name, request.alias, true).await.map_err(|error| {
+        // Milvus names no database here.
+        if matches!(error, ProxyError::Ddl(DdlError::CollectionNotFound { .. })) {
+            ProxyError::AliasTargetNotFound(name)
+        } else {
+            error
+        }
+    })
 }
 
 async fn put(

@@ -220,7 +220,6 @@ pub(crate) async fn rename(
     call: &Call,
     request: wire::RenameCollectionRequest,
 ) -> Result<Status, ProxyError> {
-    names::collection(&request.old_name)?;
     names::collection(&request.new_name)?;
     let database = database_name(call, &request.db_name);
     let rename = Ddl::RenameCollection {

@@ -108,11 +108,9 @@ fn complete(
             None => return Err(ProxyError::Invalid("metric type not set for vector index".to_owned())),
         };
         if Metric::from_name(&metric).is_none() {
-            return Err(ProxyError::Unexpected {
-                what: "float vector index does not support this metric type",
-                expected: "L2, IP or COSINE".to_owned(),
-                actual: metric,
-            });
+            return Err(ProxyError::Invalid(format!(
+                "float vector index does not support metric type: {metric}"
+            )));
         }
         params.insert("metric_type".to_owned(), metric);
     }
@@ -304,6 +302,10 @@ mod tests {
         );
         assert!(check(vector, &[("index_type", "BIN_FLAT")]).unwrap_err().contains("can't build"));
         assert!(check(DataType::Int64, &[("index_type", "HNSW")]).unwrap_err().contains("can't build"));
-        assert!(check(vector, &[("metric_type", "HAMMING")]).unwrap_err().contains("[actual=HAMMING]"));
+        assert!(
+            check(vector, &[("metric_type", "HAMMING")])
+                .unwrap_err()
+                .contains("does not support metric type: HAMMING")
+        );
     }
 }

@@ -1,11 +1,11 @@
 //! Loading and releasing: whether a collection can be searched.
 
 use cinclus_rpc::{Ddl, ReadError};
+use cinclus_types::PartitionId;
 use cinclus_types::proto::common::{LoadState, Status};
 
 use crate::proto::milvus as wire;
 use crate::proxy::{Call, Proxy, Target};
-use crate::read::partitions;
 use crate::status::{ProxyError, success};
 
 /// Loads a collection. Loading it again is a success.
@@ -134,7 +134,11 @@ pub(crate) async fn state(
 
 fn is_to_be_loaded(target: &Target, names: &[String]) -> Result<bool, ProxyError> {
     let collection = &target.collection;
-    let named = if names.is_empty() { Vec::new() } else { partitions(target, names)? };
+    let id = |name: &String| match collection.partition(name) {
+        Some(partition) => Ok(partition.id),
+        None => Err(ProxyError::PartitionNotFound(name.clone())),
+    };
+    let named: Vec<PartitionId> = names.iter().map(id).collect::<Result<_, _>>()?;
     Ok(collection.is_loaded() && named.iter().all(|id| collection.is_partition_loaded(*id)))
 }
 

@@ -17,6 +17,9 @@ pub enum NameError {
         /// What is wrong with it.
         fault: &'static str,
     },
+    /// Of a field: a word of the filter language.
+    #[error("Invalid field name: {0}. {0} is keyword in milvus.: field name invalid[field={0}]")]
+    Keyword(String),
     /// Of a partition.
     #[error("Invalid partition name: {name}. {fault}")]
     Partition {
@@ -89,17 +92,55 @@ fn entity(what: &str, name: &str) -> Result<(), String> {
     Err(format!("Invalid {what}: {name}. {text}"))
 }
 
+/// Words of the filter language that no field may have as its name, as Milvus has them.
+const KEYWORDS: [&str; 33] = [
+    "like",
+    "exists",
+    "EXISTS",
+    "and",
+    "or",
+    "not",
+    "in",
+    "json_contains",
+    "JSON_CONTAINS",
+    "json_contains_all",
+    "JSON_CONTAINS_ALL",
+    "json_contains_any",
+    "JSON_CONTAINS_ANY",
+    "array_contains",
+    "ARRAY_CONTAINS",
+    "array_contains_all",
+    "ARRAY_CONTAINS_ALL",
+    "array_contains_any",
+    "ARRAY_CONTAINS_ANY",
+    "array_length",
+    "ARRAY_LENGTH",
+    "true",
+    "True",
+    "TRUE",
+    "false",
+    "False",
+    "FALSE",
+    "text_match",
+    "TEXT_MATCH",
+    "phrase_match",
+    "PHRASE_MATCH",
+    "random_sample",
+    "RANDOM_SAMPLE",
+];
+
 /// Checks the name of a field.
 ///
 /// # Errors
-/// [`NameError::Field`].
+/// [`NameError::Field`], [`NameError::Keyword`].
 pub fn field(name: &str) -> Result<(), NameError> {
     let fault = match fault_or_empty(name) {
+        None if KEYWORDS.contains(&name) => return Err(NameError::Keyword(name.to_owned())),
         None => return Ok(()),
-        Some(Fault::Empty) => "Field name should not be empty",
-        Some(Fault::TooLong) => "The length of a field name must be less than 255 characters",
-        Some(Fault::First) => "The first character of a field name must be an underscore or letter",
-        Some(Fault::Character) => "Field name can only contain numbers, letters, and underscores",
+        Some(Fault::Empty) => "Field name should not be empty.",
+        Some(Fault::TooLong) => "The length of a field name must be less than 255 characters.",
+        Some(Fault::First) => "The first character of a field name must be an underscore or letter.",
+        Some(Fault::Character) => "Field name can only contain numbers, letters, and underscores.",
     };
     Err(NameError::Field { name: name.to_owned(), fault })
 }

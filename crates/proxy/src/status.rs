@@ -24,6 +24,9 @@ pub enum ProxyError {
         /// The asked name.
         collection: String,
     },
+    /// No such collection to point an alias at.
+    #[error("collection not found[collection={0}]")]
+    AliasTargetNotFound(String),
     /// No such partition, in a write.
     #[error("partition not found[partition={0}]")]
     PartitionNotFound(String),
@@ -189,7 +192,9 @@ impl ProxyError {
     pub fn code(&self) -> i32 {
         match self {
             ProxyError::DatabaseNotFound(_) => code::DATABASE_NOT_FOUND,
-            ProxyError::CannotFindCollection { .. } => code::COLLECTION_NOT_FOUND,
+            ProxyError::CannotFindCollection { .. } | ProxyError::AliasTargetNotFound(_) => {
+                code::COLLECTION_NOT_FOUND
+            }
             ProxyError::PartitionNotFound(_) => code::PARTITION_NOT_FOUND,
             ProxyError::AliasNotFound { .. } => code::ALIAS_NOT_FOUND,
             ProxyError::IndexNotFound { .. } | ProxyError::IndexNameNotFound(_) => code::INDEX_NOT_FOUND,
@@ -231,6 +236,7 @@ impl ProxyError {
             ProxyError::Coord(error) => error.advice(),
             ProxyError::DatabaseNotFound(_)
             | ProxyError::CannotFindCollection { .. }
+            | ProxyError::AliasTargetNotFound(_)
             | ProxyError::PartitionNotFound(_)
             | ProxyError::PartitionNameNotFound(_)
             | ProxyError::PartitionsPickedByKey
@@ -302,7 +308,7 @@ fn old_code(error: &ProxyError, code: i32) -> ErrorCode {
 fn name_code(error: &NameError) -> i32 {
     match error {
         NameError::Collection(_) | NameError::Alias(_) => code::INVALID_PARAMETER,
-        NameError::Field { .. } => code::FIELD_NAME_INVALID,
+        NameError::Field { .. } | NameError::Keyword(_) => code::FIELD_NAME_INVALID,
         NameError::Partition { .. } => code::UNEXPECTED,
         NameError::Database { .. } => code::INVALID_DATABASE_NAME,
     }
@@ -312,7 +318,7 @@ fn schema_code(error: &SchemaError) -> i32 {
     match error {
         SchemaError::Name(error) => name_code(error),
         SchemaError::Plain(_) => code::UNEXPECTED,
-        SchemaError::Invalid(_) => code::INVALID_PARAMETER,
+        SchemaError::Invalid(_) | SchemaError::DefaultTooLong { .. } => code::INVALID_PARAMETER,
     }
 }
 

@@ -95,7 +95,7 @@ fn input_errors_say_so() {
         1701,
         ErrorCode::UnexpectedError,
         false,
-        "Invalid field name: 1. The first character of a field name must be an underscore or letter: field name invalid[field=1]",
+        "Invalid field name: 1. The first character of a field name must be an underscore or letter.: field name invalid[field=1]",
     );
     let status = ProxyError::Invalid("x".into()).status();
     assert_eq!(status.extra_info.get("is_input_error").map(String::as_str), Some("true"));

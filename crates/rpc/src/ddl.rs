@@ -229,9 +229,7 @@ pub enum DdlError {
     #[error("create duplicate collection with different parameters, collection: {0}")]
     CollectionExists(String),
     /// The new name of a collection is taken.
-    #[error(
-        "duplicated new collection name {name} in database {database} with other collection name or alias"
-    )]
+    #[error("duplicated new collection name {database}:{name} with other collection name or alias")]
     NameTaken {
         /// The database.
         database: String,

@@ -154,6 +154,10 @@ impl Planner<'_> {
             );
             return Err(DdlError::Invalid(text));
         }
+        if self.view.alias(to.id, new_name).is_some() {
+            let (database, alias) = (to.name.clone(), new_name.to_owned());
+            return Err(DdlError::AliasConflict { database, alias });
+        }
         if self.view.resolve(to.id, new_name).is_some() {
             return Err(DdlError::NameTaken { database: to.name.clone(), name: new_name.to_owned() });
         }

@@ -185,17 +185,14 @@ async fn renames() {
         ),
         (
             rename("books", "films"),
-            "duplicated new collection name films in database default with other collection name or alias",
+            "duplicated new collection name default:films with other collection name or alias",
         ),
-        (
-            rename("films", "b"),
-            "duplicated new collection name b in database default with other collection name or alias",
-        ),
+        (rename("films", "b"), "alias and collection name conflict[database=default][alias=b]"),
         (move_to(("films", ""), ("a", "films")), DONE),
         (move_to(("taken", "a"), ("default", "taken")), DONE),
         (
             move_to(("films", ""), ("a", "taken")),
-            "duplicated new collection name taken in database a with other collection name or alias",
+            "duplicated new collection name a:taken with other collection name or alias",
         ),
         (
             move_to(("books", ""), ("a", "books")),

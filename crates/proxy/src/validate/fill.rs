@@ -98,28 +98,54 @@ pub fn put_default(column: &mut FieldData, default: &Value, valid: &[bool]) -> b
 
 /// Moves the values of a column that leaves null rows out to the rows that have one.
 pub fn spread(scalars: &mut ScalarField, valid: &[bool]) {
-    fn rows<T: Default>(values: &mut Vec<T>, valid: &[bool]) {
-        let mut given = std::mem::take(values).into_iter();
-        *values = valid
-            .iter()
-            .map(|valid| if *valid { given.next().unwrap_or_default() } else { T::default() })
-            .collect();
+    struct Spread;
+    impl EachRow for Spread {
+        fn rows<T: Default>(&self, values: &mut Vec<T>, valid: &[bool]) {
+            let mut given = std::mem::take(values).into_iter();
+            *values = valid
+                .iter()
+                .map(|valid| if *valid { given.next().unwrap_or_default() } else { T::default() })
+                .collect();
+        }
     }
+    change(scalars, valid, &Spread);
+}
+
+/// Puts placeholders into the null rows of a column that has a value for every row.
+pub fn blank(scalars: &mut ScalarField, valid: &[bool]) {
+    struct Blank;
+    impl EachRow for Blank {
+        fn rows<T: Default>(&self, values: &mut Vec<T>, valid: &[bool]) {
+            for (value, _) in values.iter_mut().zip(valid).filter(|(_, valid)| !**valid) {
+                *value = T::default();
+            }
+        }
+    }
+    change(scalars, valid, &Blank);
+}
+
+/// What is done to the values of a column, whatever their type.
+trait EachRow {
+    fn rows<T: Default>(&self, values: &mut Vec<T>, valid: &[bool]);
+}
+
+fn change(scalars: &mut ScalarField, valid: &[bool], by: &impl EachRow) {
     match &mut scalars.data {
-        Some(Data::BoolData(v)) => rows(&mut v.data, valid),
-        Some(Data::IntData(v)) => rows(&mut v.data, valid),
-        Some(Data::LongData(v)) => rows(&mut v.data, valid),
-        Some(Data::FloatData(v)) => rows(&mut v.data, valid),
-        Some(Data::DoubleData(v)) => rows(&mut v.data, valid),
-        Some(Data::StringData(v)) => rows(&mut v.data, valid),
+        Some(Data::BoolData(v)) => by.rows(&mut v.data, valid),
+        Some(Data::IntData(v)) => by.rows(&mut v.data, valid),
+        Some(Data::LongData(v)) => by.rows(&mut v.data, valid),
+        Some(Data::FloatData(v)) => by.rows(&mut v.data, valid),
+        Some(Data::DoubleData(v)) => by.rows(&mut v.data, valid),
+        Some(Data::StringData(v)) => by.rows(&mut v.data, valid),
         Some(Data::JsonData(v)) => {
-            rows(&mut v.data, valid);
-            v.data.iter_mut().filter(|text| text.is_empty()).for_each(|text| {
+            by.rows(&mut v.data, valid);
+            let rows = v.data.iter_mut().zip(valid);
+            rows.filter(|(_, valid)| !**valid).for_each(|(text, _)| {
                 *text = bytes::Bytes::from_static(b"{}");
             });
         }
         Some(Data::ArrayData(v)) => {
-            rows(&mut v.data, valid);
+            by.rows(&mut v.data, valid);
             let element = DataType::from_number(v.element_type).unwrap_or(DataType::Int64);
             v.data.iter_mut().filter(|row| row.data.is_none()).for_each(|row| {
                 row.data = Some(no_values(element, None));

@@ -112,6 +112,14 @@ pub enum RowError {
         /// Items allowed.
         limit: usize,
     },
+    /// An Array with a null among its items.
+    #[error("the {row}th array {field} has null items, which are not supported: invalid parameter")]
+    NullItem {
+        /// The field.
+        field: String,
+        /// The row.
+        row: usize,
+    },
     /// A JSON value that is too long.
     #[error("the length ({length}) of json field ({field}) exceeds max length ({limit}): invalid parameter")]
     JsonTooLong {
@@ -317,15 +325,19 @@ fn check_scalars(
         scalars.data = Some(fill::no_values(field.data_type, field.element_type));
     }
     set_element_type(field, scalars);
-    values::scalars(field, field.data_type, scalars)?;
     let (length, present) = (columns::scalar_len(scalars), valid.iter().filter(|valid| **valid).count());
-    if length == count {
-        Ok(())
-    } else if !valid.is_empty() && length == present {
-        fill::spread(scalars, valid);
-        Ok(())
-    } else {
-        Err(RowError::RowCount { field: field.name.clone(), expected: count, actual: length })
+    if present < valid.len() {
+        // Clients leave null rows out, or send anything in their places.
+        if length == present {
+            fill::spread(scalars, valid);
+        } else if length == count {
+            fill::blank(scalars, valid);
+        }
+    }
+    values::scalars(field, field.data_type, scalars)?;
+    match columns::scalar_len(scalars) {
+        all if all == count => Ok(()),
+        actual => Err(RowError::RowCount { field: field.name.clone(), expected: count, actual }),
     }
 }
 

@@ -135,6 +135,12 @@ fn nulls_may_be_left_out_or_filled() {
     assert_eq!((data(&columns[3]), columns[3].valid_data.len()), (data(&texts(&["x", "ab"])), 0));
     refused(marked(ids(&[1]), &[true, false]), "duplicated field name id found");
     refused(marked(ints(&[1, 2, 3]), &[true, false, true]), "num_rows (3)");
+    // What stands in the place of a null does not matter.
+    for given in [json("j", &["", "1"]), json("j", &["{", "1"]), json("j", &["1"])] {
+        let columns = complete(vec![marked(given, &[false, true])]).unwrap();
+        let (found, valid) = (data(&columns[5]), columns[5].valid_data.as_slice());
+        assert_eq!((found, valid), (data(&json("j", &["{}", "1"])), &[false, true][..]));
+    }
     // Nothing but nulls, and no values at all.
     let empty = FieldData { field_name: "n".to_owned(), ..FieldData::default() };
     let columns = complete(vec![marked(empty, &[false, false])]).unwrap();
@@ -147,6 +153,13 @@ fn values_out_of_their_range_are_refused() {
     refused(texts(&["ok", "12345"]), "the length (5) of 1th VarChar s exceeds max length (4)");
     refused(lists(&[&[1], &[1, 2, 3]]), "the length (3) of 1th array a exceeds max capacity (2)");
     refused(lists(&[&[40_000], &[]]), "the 0th element (40000) out of range: [-32768, 32767]");
+    let mut with_null = lists(&[&[1], &[1, 2]]);
+    if let Some(Field::Scalars(ScalarField { data: Some(Data::ArrayData(arrays)), .. })) =
+        &mut with_null.field
+    {
+        arrays.data[1].valid_data = vec![true, false];
+    }
+    refused(with_null, "the 1th array a has null items");
     refused(json("j", &["{}", "{"]), "the 1th value of json field (j) is not valid");
     refused(json("j", &["1"]), "the num_rows (1) of field (j) is not equal to passed num_rows (2)");
     refused(json("$meta", &["{}", "[1]"]), "the 1th value of json field ($meta) is not valid");

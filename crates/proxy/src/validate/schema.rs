@@ -20,6 +20,16 @@ pub enum SchemaError {
     /// Told as an invalid parameter.
     #[error("{0}: invalid parameter")]
     Invalid(String),
+    /// The default of a VarChar is too long.
+    #[error(
+        "the length ({length}) of string exceeds max length ({limit}): invalid parameter[expected=valid length string][actual=string length exceeds max length]"
+    )]
+    DefaultTooLong {
+        /// Its bytes.
+        length: usize,
+        /// Bytes allowed.
+        limit: usize,
+    },
 }
 
 /// Fields of a collection, at most.
@@ -98,8 +108,9 @@ pub fn check_field(
     }
     let data_type = data_type(&given.name, given.data_type)?;
     if data_type == DataType::Array {
-        check_element_type(&given.name, given.element_type)?;
+        check_element_type(given.element_type)?;
     }
+    check_default_type(given, data_type)?;
     let mut field = field_from_wire(given).map_err(|error| SchemaError::Invalid(error.to_string()))?;
     field.id = id;
     check_params(collection, &field)?;
@@ -142,13 +153,59 @@ fn data_type(field: &str, number: i32) -> Result<DataType, SchemaError> {
     }
 }
 
-fn check_element_type(field: &str, number: i32) -> Result<(), SchemaError> {
+fn check_element_type(number: i32) -> Result<(), SchemaError> {
     match DataType::from_number(number) {
         Some(element) if !matches!(element, DataType::Array | DataType::Json) && !element.is_vector() => {
             Ok(())
         }
-        _ => plain(format!("element type {number} of array field {field} is not valid")),
+        _ => Err(SchemaError::Invalid(match wire::DataType::try_from(number) {
+            Ok(wire::DataType::None) => "element data type None is not valid".to_owned(),
+            Ok(known) => format!("element type {} is not supported", known.as_str_name()),
+            Err(_) => format!("element type {number} is not supported"),
+        })),
     }
+}
+
+/// Checks the kind of a default value as the client sent it.
+fn check_default_type(given: &wire::FieldSchema, data_type: DataType) -> Result<(), SchemaError> {
+    use wire::value_field::Data;
+    let Some(data) = given.default_value.as_ref().and_then(|value| value.data.as_ref()) else {
+        return Ok(());
+    };
+    let type_name = wire::DataType::try_from(given.data_type).unwrap_or_default().as_str_name();
+    if given.is_primary_key {
+        return Err(SchemaError::Invalid(format!(
+            "primary field not support default_value, field name = {}",
+            given.name
+        )));
+    }
+    if matches!(data_type, DataType::Json | DataType::Array) || data_type.is_vector() {
+        return Err(SchemaError::Invalid(format!(
+            "type not support default_value, type:{type_name}, name:{}",
+            given.name
+        )));
+    }
+    let (found, fits) = match data {
+        Data::BoolData(_) => ("Bool", data_type == DataType::Bool),
+        Data::IntData(_) => {
+            ("Int32", matches!(data_type, DataType::Int8 | DataType::Int16 | DataType::Int32))
+        }
+        Data::LongData(_) => ("Int64", data_type == DataType::Int64),
+        Data::FloatData(_) => ("Float", data_type == DataType::Float),
+        Data::DoubleData(_) => ("Double", data_type == DataType::Double),
+        Data::StringData(_) => ("VarChar", data_type == DataType::VarChar),
+        Data::BytesData(_) => ("JSON", false),
+        Data::TimestamptzData(_) => ("Timestamptz", false),
+        Data::DateData(_) => ("Date", false),
+        Data::TimeData(_) => ("Time", false),
+    };
+    if fits {
+        return Ok(());
+    }
+    Err(SchemaError::Invalid(format!(
+        "type ({type_name}) of field ({}) is not equal to the type(DataType_{found}) of default_value",
+        given.name
+    )))
 }
 
 fn check_params(collection: &str, field: &FieldSchema) -> Result<(), SchemaError> {
@@ -169,10 +226,10 @@ fn number(field: &FieldSchema, key: &str) -> Result<Option<i64>, SchemaError> {
         None => Ok(None),
         Some(text) => match text.trim().parse() {
             Ok(number) => Ok(Some(number)),
-            Err(_) => plain(format!(
-                "type param({key}) of field {} should be an integer, but got {text}",
+            Err(_) => Err(SchemaError::Invalid(format!(
+                "the value for {key} of field {} must be an integer, but got {text}",
                 field.name
-            )),
+            ))),
         },
     }
 }
@@ -199,10 +256,10 @@ fn check_length(collection: &str, field: &FieldSchema) -> Result<(), SchemaError
     let name = &field.name;
     match number(field, "max_length")? {
         None => plain(format!(
-            "type param(max_length) should be specified for varChar field({name}) of collection {collection}"
+            "type param(max_length) should be specified for the field({name}) of collection {collection}"
         )),
         Some(length) if !(1..=LENGTH_MAX).contains(&length) => Err(SchemaError::Invalid(format!(
-            "the maximum length specified for a VarChar field({name}) should be in (0, {LENGTH_MAX}], but got {length} instead"
+            "the maximum length specified for the field({name}) should be in (0, {LENGTH_MAX}], but got {length} instead"
         ))),
         Some(_) => Ok(()),
     }
@@ -239,7 +296,7 @@ fn check_null(field: &FieldSchema) -> Result<(), SchemaError> {
     }
     if field.partition_key {
         return Err(SchemaError::Invalid(format!(
-            "partition key field not support nullable, field name = {}",
+            "field {}: partition key field not support nullable",
             field.name
         )));
     }
@@ -248,31 +305,14 @@ fn check_null(field: &FieldSchema) -> Result<(), SchemaError> {
 
 fn check_default(field: &FieldSchema) -> Result<(), SchemaError> {
     let name = &field.name;
-    let Some(value) = &field.default else { return Ok(()) };
-    if field.primary_key {
-        return Err(SchemaError::Invalid(format!(
-            "primary field not support default_value, field name = {name}"
-        )));
-    }
-    match value {
-        Value::Json(_) => {
-            Err(SchemaError::Invalid(format!("type JSON not support default_value, name:{name}")))
+    match &field.default {
+        Some(Value::Text(text)) if text.len() > field.max_length() => {
+            Err(SchemaError::DefaultTooLong { length: text.len(), limit: field.max_length() })
         }
-        Value::Text(text) if text.len() > field.max_length() => Err(SchemaError::Invalid(format!(
-            "the length ({}) of default_value of field {name} exceeds max length ({})",
-            text.len(),
-            field.max_length()
-        ))),
-        Value::Float(number) if !number.is_finite() => Err(SchemaError::Invalid(format!(
+        Some(Value::Float(number)) if !number.is_finite() => Err(SchemaError::Invalid(format!(
             "default_value {number} of field {name} is not a number or infinity"
         ))),
-        Value::Text(_)
-        | Value::Float(_)
-        | Value::Null
-        | Value::Bool(_)
-        | Value::Int(_)
-        | Value::Array(_)
-        | Value::FloatVector(_) => Ok(()),
+        Some(_) | None => Ok(()),
     }
 }
 
@@ -313,7 +353,7 @@ fn check_roles(schema: &CollectionSchema) -> Result<(), SchemaError> {
         ));
     }
     match schema.vector_fields().count() {
-        0 => plain("schema does not contain vector field"),
+        0 => Err(SchemaError::Invalid("schema does not contain vector field".to_owned())),
         n if n > VECTOR_FIELDS_MAX => {
             plain(format!("maximum vector field's number should be limited to {VECTOR_FIELDS_MAX}"))
         }

@@ -102,6 +102,10 @@ fn arrays(field: &FieldSchema, rows: &[ScalarField]) -> Result<(), RowError> {
         if length > limit {
             return Err(RowError::TooMany { field: field.name.clone(), row, length, limit });
         }
+        // The log has no form for them: such rows could not be read back.
+        if values.valid_data.contains(&false) {
+            return Err(RowError::NullItem { field: field.name.clone(), row });
+        }
         scalars(field, element, values)?;
     }
     Ok(())
