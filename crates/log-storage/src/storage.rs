@@ -78,7 +78,7 @@ pub trait LogWriter: Send {
     /// Bytes of records that were given to [`LogWriter::append`] and have no answer yet.
     fn in_flight_bytes(&self) -> u64;
 
-    /// Waits for what is in flight and ends the writer in good order.
+    /// Waits for what is in flight and ends the writer in good order. Files say durably where they end then.
     async fn close(self: Box<Self>) -> Result<(), LogError>;
 }
 

@@ -6,11 +6,14 @@
 
 mod support;
 
+use std::path::Path;
 use std::time::Duration;
 
+use cinclus_env::Disk;
 use cinclus_env::Random;
-use cinclus_env::disk::{Fault, FaultError, FaultOperation, Keep};
+use cinclus_env::disk::{Fault, FaultError, FaultOperation, Keep, read_file};
 use cinclus_log_storage::conformance::{channel, drain};
+use cinclus_log_storage::woodpecker::local::inspect::{Shape, verify_segment};
 use cinclus_log_storage::{AppendAck, DynLogStorage, LogError, LogWriter, OpenOptions, Record, StoredRecord};
 use cinclus_types::{MessageId, Term};
 use support::Machine;
@@ -119,6 +122,19 @@ fn machine(seed: u64) -> Machine {
     machine
 }
 
+/// The directory of the log has its name for tools, and no segments of which the metadata has forgotten.
+async fn check_directory(machine: &Machine, when: &str) {
+    let dir = machine.segment_file(0).parent().and_then(Path::parent).unwrap().to_owned();
+    let name = read_file(&machine.disk, &dir.join("CHANNEL")).await.unwrap();
+    assert_eq!(name, channel().name().as_bytes(), "{when}");
+    let entry = machine.metadata().load(&channel()).await.unwrap().unwrap();
+    let first = *entry.segments.keys().next().unwrap();
+    for found in machine.disk.list(&dir).await.unwrap() {
+        let forgotten = found.name.parse::<u64>().is_ok_and(|segment| segment < first);
+        assert!(!forgotten, "{when}: segment {} stays for ever", found.name);
+    }
+}
+
 /// Opens after a crash and checks everything; then the log goes on.
 async fn check_after(machine: &Machine, known: &mut Known, when: &str) -> Result<(), LogError> {
     let storage = machine.start().await?;
@@ -134,6 +150,7 @@ async fn check_after(machine: &Machine, known: &mut Known, when: &str) -> Result
     let mut writer = storage.open_writer(&channel(), known.options()).await?;
     let (earliest, found) = read_all(&storage).await?;
     known.check(earliest, found, when);
+    check_directory(machine, when).await;
     let batch = known.batch(&Random::seeded(1));
     known.maybe.extend(batch.iter().cloned());
     let ids = writer.append(batch).await?;
@@ -207,6 +224,54 @@ async fn a_crash_in_the_recovery_changes_nothing() {
             }
         }
     }
+}
+
+/// As kill -9: the next process finds what never became durable. It may go on with it only after it made it
+/// so, since the power can still go.
+#[tokio::test(start_paused = true)]
+async fn what_a_killed_process_left_is_durable_before_it_is_read_or_built_on() {
+    for seed in 30..33 {
+        for n in 1..=operations_of(seed).await {
+            for reads_only in [true, false] {
+                let mut machine = machine(seed);
+                let mut known = Known::default();
+                machine.disk.crash_at(n);
+                let _ = work(&machine, &mut known, seed).await;
+                machine.kill().await;
+                let when = format!("seed {seed}, killed at operation {n}, reads only: {reads_only}");
+                let checked = async {
+                    if reads_only {
+                        let read = read_all(&machine.start().await?).await;
+                        if let Ok((earliest, found)) = read {
+                            known.check(earliest, found, &when);
+                        }
+                    } else {
+                        check_after(&machine, &mut known, &when).await?;
+                    }
+                    machine.crash(Keep::Nothing).await;
+                    check_after(&machine, &mut known, &format!("{when}, power cut")).await
+                };
+                if let Err(error) = checked.await {
+                    panic!("{when}: {error}\n{}", machine.disk.trace().join("\n"));
+                }
+            }
+        }
+    }
+}
+
+/// A footer says how much there is: when the end of a log was lost later, somebody notices.
+#[tokio::test(start_paused = true)]
+async fn a_closed_log_has_its_footer_after_a_power_cut() {
+    let mut machine = machine(40);
+    let storage = machine.start().await.unwrap();
+    let mut writer = storage.open_writer(&channel(), Known::default().options()).await.unwrap();
+    writer.append(vec![Record::new("the only one", Vec::new())]).await.unwrap();
+    writer.close().await.unwrap();
+    drop(storage);
+    machine.crash(Keep::Nothing).await;
+    let file = machine.segment_file(0);
+    let shape = verify_segment(&machine.dyn_disk(), &file, 0).await.unwrap().shape;
+    assert_eq!(shape, Shape::Finished);
 }
 
 #[tokio::test(start_paused = true)]

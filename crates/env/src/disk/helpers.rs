@@ -31,7 +31,8 @@ pub async fn replace_file(disk: &dyn Disk, path: &Path, content: Bytes) -> Resul
     disk.sync_dir(parent(path)).await
 }
 
-/// Creates a directory and those above it, and makes each new name durable.
+/// Creates a directory and those above it, each durable before the next is made in it. The last one that is
+/// there already may be of a process that ended before its sync, so its name is made durable too.
 ///
 /// # Errors
 /// Of any step.
@@ -42,11 +43,20 @@ pub async fn create_dir_synced(disk: &dyn Disk, dir: &Path) -> Result<(), DiskEr
         missing.push(at.to_owned());
         at = parent(at);
     }
-    disk.create_dir_all(dir).await?;
+    sync_name_of_existing(disk, at).await?;
     for dir in missing.iter().rev() {
+        disk.create_dir_all(dir).await?;
         disk.sync_dir(parent(dir)).await?;
     }
     Ok(())
+}
+
+async fn sync_name_of_existing(disk: &dyn Disk, dir: &Path) -> Result<(), DiskError> {
+    match disk.sync_dir(parent(dir)).await {
+        // Who may not look into the directory above did not make this one.
+        Err(DiskError::Failed { kind: std::io::ErrorKind::PermissionDenied, .. }) => Ok(()),
+        other => other,
+    }
 }
 
 fn parent(path: &Path) -> &Path {

@@ -15,7 +15,9 @@ use super::{DirEntry, Disk, DiskError, DiskFile, DiskLock, DiskMetadata, Fault, 
 /// traced; everything random about it comes from its seed.
 ///
 /// A test runs a workload once, then again for each operation `n` with [`MemoryDisk::crash_at`], brings
-/// the disk back with [`MemoryDisk::crash`] and checks what recovery makes of it.
+/// the disk back with [`MemoryDisk::crash`] and checks what recovery makes of it. Or with
+/// [`MemoryDisk::restart`] first: what a killed process left in the page cache is taken up by the next one,
+/// which must not build on it before it is durable.
 #[derive(Clone)]
 pub struct MemoryDisk {
     pub(super) model: Arc<Mutex<Model>>,
@@ -57,6 +59,13 @@ impl MemoryDisk {
     /// what `keep` says is left.
     pub fn crash(&self, keep: Keep) {
         self.model.lock().crash(keep);
+    }
+
+    /// Ends the process, not the machine: open files are dead and locks are free; everything that was seen is
+    /// still seen, and nothing became durable by it. After [`MemoryDisk::crash_at`]: a kill in the middle of
+    /// that operation.
+    pub fn restart(&self) {
+        self.model.lock().restart();
     }
 
     /// Plans a failure.

@@ -336,6 +336,16 @@ impl Model {
         }
         self.seen = self.durable.clone();
         self.crash_files(keep);
+        self.let_go();
+    }
+
+    /// The process ends and the machine goes on: nothing is lost and nothing becomes durable.
+    pub(super) fn restart(&mut self) {
+        self.trace.push("  restart".to_owned());
+        self.let_go();
+    }
+
+    fn let_go(&mut self) {
         self.locks.clear();
         self.crash_at = None;
         self.powered = true;

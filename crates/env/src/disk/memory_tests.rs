@@ -51,6 +51,80 @@ async fn a_crash_in_an_operation_stops_everything_after_it() {
 }
 
 #[tokio::test]
+async fn a_restart_loses_nothing_and_makes_nothing_durable() {
+    let disk = MemoryDisk::new(1);
+    let file = file_with(&disk, "seen").await;
+    let _lock = disk.lock(Path::new("/data/lock")).await.unwrap();
+    disk.crash_at(disk.operations() + 1);
+    assert!(disk.sync_dir(Path::new("/data")).await.is_err());
+    disk.restart();
+    assert!(file.length().await.is_err(), "a handle of before the restart is dead");
+    assert_eq!(content(&disk).await, "seen");
+    disk.lock(Path::new("/data/lock")).await.unwrap();
+    disk.crash(Keep::Nothing);
+    assert!(!disk.exists(Path::new(FILE)).await.unwrap());
+}
+
+/// Runs `work` with a kill in each of its operations, then again and to its end, then cuts the power.
+async fn killed_everywhere<F: Future<Output = Result<(), DiskError>>>(
+    work: impl Fn(MemoryDisk) -> F,
+) -> Vec<MemoryDisk> {
+    let whole = MemoryDisk::new(0);
+    work(whole.clone()).await.unwrap();
+    let mut disks = Vec::new();
+    for n in 1..=whole.operations() {
+        let disk = MemoryDisk::new(n);
+        disk.crash_at(n);
+        assert!(work(disk.clone()).await.is_err());
+        disk.restart();
+        work(disk.clone()).await.unwrap();
+        disk.crash(Keep::Nothing);
+        disks.push(disk);
+    }
+    disks
+}
+
+#[tokio::test]
+async fn a_synced_directory_is_durable_also_after_a_kill_while_it_was_made() {
+    let dir = Path::new("/a/b/c");
+    let disks = killed_everywhere(|disk| async move { create_dir_synced(&disk, dir).await }).await;
+    assert_eq!(disks.len(), 7, "three directories with a sync each, and one of the root");
+    for (n, disk) in disks.iter().enumerate() {
+        assert!(disk.exists(dir).await.unwrap(), "killed at operation {}: {:#?}", n + 1, disk.trace());
+    }
+}
+
+#[tokio::test]
+async fn a_replaced_file_has_its_old_or_its_new_content_and_the_new_one_when_it_is_done() {
+    let replace = |disk: MemoryDisk, with: &'static str| async move {
+        replace_file(&disk, Path::new(FILE), Bytes::from_static(with.as_bytes())).await
+    };
+    let before = |seed| async move {
+        let disk = MemoryDisk::new(seed);
+        create_dir_synced(&disk, Path::new("/data")).await.unwrap();
+        replace(disk.clone(), "the old one").await.unwrap();
+        disk
+    };
+    let disk = before(0).await;
+    let first = disk.operations() + 1;
+    replace(disk.clone(), "new").await.unwrap();
+    disk.crash(Keep::Nothing);
+    assert_eq!(content(&disk).await, "new");
+    for n in first..=disk.operations() {
+        for keep in [Keep::Nothing, Keep::Everything, Keep::Random] {
+            for seed in 0..20 {
+                let disk = before(seed).await;
+                disk.crash_at(n);
+                assert!(replace(disk.clone(), "new").await.is_err());
+                disk.crash(keep);
+                let found = content(&disk).await;
+                assert!(found == "the old one" || found == "new", "operation {n}, {keep:?}: {found:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn after_a_failed_sync_a_later_good_one_saves_nothing_of_before() {
     let lost = (0..50).filter(|seed| {
         futures::executor::block_on(async {
@@ -154,6 +228,24 @@ async fn both_disks_answer_alike() {
     exercise(&MemoryDisk::new(2), Path::new("/root")).await;
     let dir = tempfile::tempdir().unwrap();
     exercise(&OsDisk::new(), dir.path()).await;
+}
+
+/// Linux has nothing to sync behind these and says so: a call that left the sync out would succeed.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn the_os_disk_hands_every_sync_to_the_kernel() {
+    let disk = OsDisk::new();
+    let failed = |outcome: Result<(), DiskError>| match outcome {
+        Err(DiskError::Failed { operation, .. }) => operation,
+        other => panic!("unexpected {other:?}"),
+    };
+    let file = disk.open(Path::new("/dev/null"), OpenMode::ReadWrite).await.unwrap();
+    let part = || vec![Bytes::from_static(b"x")];
+    file.write_at(0, part()).await.unwrap();
+    assert_eq!(failed(file.sync_data().await), "fdatasync");
+    assert_eq!(failed(file.write_and_sync(0, part()).await), "fdatasync");
+    disk.list(Path::new("/proc/self")).await.unwrap();
+    assert_eq!(failed(disk.sync_dir(Path::new("/proc/self")).await), "sync directory");
 }
 
 #[tokio::test]

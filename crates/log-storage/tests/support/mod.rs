@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use cinclus_env::disk::{Keep, MemoryDisk};
+use cinclus_env::disk::{DiskError, Keep, MemoryDisk};
 use cinclus_env::{Disk, DynDisk, Env};
 use cinclus_log_storage::woodpecker::metadata::WoodpeckerMetadata;
 use cinclus_log_storage::woodpecker::roll::RollPolicy;
@@ -43,9 +43,24 @@ impl Machine {
 
     /// The power goes and comes back; every task of before is gone.
     pub async fn crash(&mut self, keep: Keep) {
+        self.end_tasks().await;
+        self.disk.crash(keep);
+        self.renew_env();
+    }
+
+    /// The process is killed: every task of before is gone, the page cache stays.
+    pub async fn kill(&mut self) {
+        self.end_tasks().await;
+        self.disk.restart();
+        self.renew_env();
+    }
+
+    async fn end_tasks(&self) {
         let clock = self.env.clock.clone();
         let _ = self.env.tasks.join(&*clock, Duration::from_secs(60)).await;
-        self.disk.crash(keep);
+    }
+
+    fn renew_env(&mut self) {
         let mut env = Env::test(self.env.random.u64());
         env.disk = self.env.disk.clone();
         self.env = env;
@@ -66,7 +81,8 @@ impl Machine {
 }
 
 /// Metadata that is durable at once, and that the power takes along. An operation of the disk before and
-/// one behind each commit let a crash come before it, and after it but before its answer.
+/// one behind each commit let a crash come before it, and after it but before its answer. They make nothing
+/// durable that belongs to the storage.
 struct PoweredMeta {
     inner: DynMetaStore,
     disk: MemoryDisk,
@@ -74,8 +90,10 @@ struct PoweredMeta {
 
 impl PoweredMeta {
     async fn mark(&self) -> Result<(), MetaError> {
-        let root = Path::new("/");
-        self.disk.sync_dir(root).await.map_err(|error| MetaError::Unknown(error.to_string()))
+        let own = Path::new("/metadata");
+        let lost = |error: DiskError| MetaError::Unknown(error.to_string());
+        self.disk.create_dir_all(own).await.map_err(lost)?;
+        self.disk.sync_dir(own).await.map_err(lost)
     }
 }
 

@@ -144,6 +144,38 @@ async fn commits_that_share_a_sync_survive_together() {
     }
 }
 
+/// As kill -9: the next process finds what never became durable. It may go on with it only after it made it
+/// so, since the power can still go.
+#[tokio::test]
+async fn what_a_killed_process_left_is_durable_before_it_is_read_or_built_on() {
+    let (env, disk) = new_disk(0).await;
+    let first = disk.operations() + 1;
+    assert_eq!(run(&env).await, (COMMITS, false));
+    for n in first..=disk.operations() {
+        for more in [0, 1] {
+            let (env, disk) = new_disk(n).await;
+            disk.crash_at(n);
+            let (acknowledged, unknown) = run(&env).await;
+            disk.restart();
+            let store = open(&env).await.unwrap();
+            let seen = held(&store).await;
+            assert!(seen == acknowledged || (unknown && seen == acknowledged + 1), "killed at {n}");
+            for next in seen + 1..=seen + more {
+                let outcome = store.commit(txn(next)).await.unwrap();
+                assert_eq!(outcome, CommitOutcome::Committed(Revision(next)));
+            }
+            disk.crash(Keep::Nothing);
+            drop(store);
+            // Invariant M1, and M2 for what was read.
+            assert_eq!(
+                held(&open(&env).await.unwrap()).await,
+                seen + more,
+                "killed at {n}, then {more} more"
+            );
+        }
+    }
+}
+
 /// Runs the whole workload against a disk that fails now and then, as a caller must: after a lost answer it
 /// reads, after a refusal it asks again. Gives the number of answers that were lost and of refusals.
 async fn insist(store: &EmbeddedMetaStore) -> (u32, u32) {
@@ -250,6 +282,32 @@ async fn a_sync_that_fails_before_the_commit_is_a_refusal_and_the_store_is_at_re
         assert_eq!(disk.operations(), operations, "sync {failing}: the writer goes on after its answer");
     }
     assert!(refusals > 0 && lost_answers > 0, "{refusals} refusals, {lost_answers} lost answers");
+}
+
+/// A write can fail and all its bytes be there: then the file shows a commit that is not durable, and the disk
+/// takes nothing that would make it so.
+#[tokio::test]
+async fn what_is_read_while_the_disk_takes_no_writes_is_durable() {
+    let mut there = 0;
+    for failing in 0..60 {
+        for seed in 0..8 {
+            let (env, disk) = new_disk(seed).await;
+            let store = open(&env).await.unwrap();
+            disk.inject(fault(FaultOperation::Write, FaultError::OutOfSpace, failing, u32::MAX));
+            let mut acknowledged = 0;
+            while acknowledged < COMMITS && store.commit(txn(acknowledged + 1)).await.is_ok() {
+                acknowledged += 1;
+            }
+            let seen = held(&store).await;
+            there += u32::from(seen > acknowledged);
+            // Invariant M2.
+            disk.crash(Keep::Nothing);
+            disk.clear_faults();
+            drop(store);
+            assert_eq!(held(&open(&env).await.unwrap()).await, seen, "write {failing} failed, seed {seed}");
+        }
+    }
+    assert!(there > 0, "some commit whose answer was lost was there");
 }
 
 #[tokio::test]

@@ -27,9 +27,10 @@ pub(super) fn segment_dir(log_dir: &Path, segment: u64) -> PathBuf {
     log_dir.join(segment.to_string())
 }
 
-/// Makes the directory of a log and notes in it whose it is.
+/// Makes the directory of a log and notes in it whose it is. Its name becomes durable with that of its first
+/// segment, in [`create_segment`]: before that nothing in it counts.
 pub(super) async fn create_log(disk: &DynDisk, dir: &Path, channel: &PChannel) -> Result<(), DiskError> {
-    create_dir_synced(&**disk, dir).await?;
+    disk.create_dir_all(dir).await?;
     let name = dir.join(CHANNEL);
     if disk.exists(&name).await? {
         return Ok(());
