@@ -5,10 +5,13 @@ use std::sync::Arc;
 
 use cinclus_env::TaskGroup;
 use cinclus_query::{Delegator, Tsafe};
+use cinclus_rpc::{AppendError, Appended};
+use cinclus_types::message::Draft;
 use cinclus_types::{PChannel, Term, Tick, VChannel};
-use cinclus_wal::{FeedError, Wal};
+use cinclus_wal::Wal;
 use parking_lot::{Mutex, RwLock};
 
+use crate::ending::{Ending, corrupt_append};
 use crate::metrics::NodeMetrics;
 
 /// The shards of a log: changed by its pump, read by everybody.
@@ -60,6 +63,17 @@ pub struct Channel {
     /// names from then on may still come into the catalog.
     pub(crate) unsettled: Arc<Mutex<Option<Tick>>>,
     /// Why the pump ended although the log was not closed.
-    pub(crate) ended: Arc<Mutex<Option<FeedError>>>,
+    pub(crate) ending: Ending,
     pub(crate) metrics: NodeMetrics,
+}
+
+impl Channel {
+    /// Appends to the log; if it turns out to be corrupt, the error names it.
+    pub(crate) async fn append(&self, batch: Vec<Draft>) -> Result<Appended, AppendError> {
+        let appended = self.wal.append(batch).await;
+        if let Err(AppendError::Corrupt(reason)) = &appended {
+            return Err(corrupt_append(&self.channel, reason));
+        }
+        appended
+    }
 }

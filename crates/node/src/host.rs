@@ -15,7 +15,7 @@ use cinclus_rpc::{
 };
 use cinclus_types::message::{Draft, Kind};
 use cinclus_types::{BroadcastId, PChannel, Term, Tick, VChannel};
-use cinclus_wal::{FeedError, OpenError, WalParts};
+use cinclus_wal::{OpenError, WalParts};
 use futures::future::join_all;
 use object_store::ObjectStore;
 use parking_lot::Mutex;
@@ -25,6 +25,7 @@ use crate::NodeConfig;
 use crate::backlog::Backlog;
 use crate::channel::{Channel, Shards};
 use crate::control::Control;
+use crate::ending::{Ending, corrupt_append, corrupt_read};
 use crate::loader::{Loader, LoaderSignal};
 use crate::metrics::NodeMetrics;
 use crate::persist::Persister;
@@ -159,7 +160,7 @@ impl Node {
             shards: Shards::default(),
             tasks: self.parts.env.tasks.child(),
             unsettled: Arc::default(),
-            ended: Arc::default(),
+            ending: Ending::of(channel),
             metrics: NodeMetrics::new(&self.parts.env.telemetry, channel),
         };
         let point = RestorePoint::of(&feed);
@@ -171,14 +172,9 @@ impl Node {
         }
         let hosted = self.start(opened, feed);
         if let Err(error) = hosted.channel.wal.ready().await {
-            let ended = hosted.channel.ended.lock().clone();
+            let failed = hosted.channel.ending.of_opening(error);
             self.shut(hosted).await;
-            return Err(match (ended, error) {
-                (Some(FeedError::Corrupt(reason)), _) | (_, AppendError::Corrupt(reason)) => {
-                    NodeError::Corrupt { channel: channel.clone(), reason }
-                }
-                (_, error) => NodeError::Unavailable(error.to_string()),
-            });
+            return Err(failed);
         }
         self.hosted.lock().insert(channel.clone(), hosted);
         self.broken.lock().remove(channel);
@@ -233,22 +229,26 @@ impl Node {
         self.hosted.lock().get(channel).map(|hosted| hosted.channel.clone())
     }
 
+    /// The log of a shard, if this node serves it.
+    fn hosting(&self, vchannel: &VChannel) -> Result<Hosted, ReadError> {
+        let channel = vchannel.pchannel();
+        if let Some(hosted) = self.hosted.lock().get(&channel) {
+            return Ok(hosted.clone());
+        }
+        Err(match self.broken.lock().get(&channel) {
+            Some(reason) => corrupt_read(&channel, reason),
+            None => ReadError::NotServed(vchannel.clone()),
+        })
+    }
+
     /// The delegator of a shard. One whose creation was acknowledged, but has not come through the pump yet,
     /// is waited for.
-    async fn delegator(&self, vchannel: &VChannel, patience: Duration) -> Result<Arc<Delegator>, ReadError> {
-        let channel = vchannel.pchannel();
-        let Some(hosted) = self.channel(&channel) else {
-            let broken = self.broken.lock().get(&channel).cloned();
-            return Err(broken.map_or_else(|| ReadError::NotServed(vchannel.clone()), ReadError::Corrupt));
-        };
-        let ended = hosted.ended.lock().clone();
-        if let Some(ended) = ended {
-            return Err(match ended {
-                FeedError::Closed(_) => ReadError::NotServed(vchannel.clone()),
-                FeedError::Corrupt(reason) => ReadError::Corrupt(reason),
-                FeedError::Truncated { .. } => ReadError::Corrupt(ended.to_string()),
-            });
-        }
+    async fn delegator(
+        &self,
+        hosted: &Channel,
+        vchannel: &VChannel,
+        patience: Duration,
+    ) -> Result<Arc<Delegator>, ReadError> {
         if let Some(delegator) = hosted.shards.get(vchannel) {
             return Ok(delegator);
         }
@@ -257,8 +257,23 @@ impl Node {
         hosted.shards.get(vchannel).ok_or_else(|| ReadError::NotServed(vchannel.clone()))
     }
 
-    async fn delegator_of(&self, read: &ShardRead) -> Result<Arc<Delegator>, ReadError> {
-        self.delegator(&read.vchannel, read.patience).await
+    async fn delegator_of(&self, hosted: &Channel, read: &ShardRead) -> Result<Arc<Delegator>, ReadError> {
+        self.delegator(hosted, &read.vchannel, read.patience).await
+    }
+
+    /// Persists what the log of a shard holds up to a tick.
+    async fn persist_upto(&self, hosted: &Hosted, vchannel: &VChannel, upto: Tick) -> Result<(), ReadError> {
+        let clock = &*self.parts.env.clock;
+        // The tick may be another shard's, and this log idle below it.
+        OwnPosition(hosted.channel.wal.clone()).tick_at_least(upto).await?;
+        hosted.channel.tsafe.wait(clock, upto, PERSIST_PATIENCE).await?;
+        let (done, finished) = oneshot::channel();
+        let asked = hosted.control.send(Control::Persist(done)).await;
+        asked.map_err(|_| ReadError::NotServed(vchannel.clone()))?;
+        let ended = cinclus_env::timeout(clock, PERSIST_PATIENCE, finished).await;
+        // The sender is dropped, not used: an error of the channel is the end that was waited for.
+        let tsafe = hosted.channel.tsafe.get();
+        ended.map(drop).map_err(|_| ReadError::TimedOut { asked: upto, tsafe })
     }
 
     fn turn(&self, channel: &PChannel) -> Arc<tokio::sync::Mutex<()>> {
@@ -317,22 +332,22 @@ impl NodeApi for Node {
     ) -> Result<Appended, AppendError> {
         let Some(hosted) = self.channel(channel) else {
             let broken = self.broken.lock().get(channel).cloned();
-            return Err(broken.map_or(AppendError::NotOwner, AppendError::Corrupt));
+            return Err(broken.map_or(AppendError::NotOwner, |reason| corrupt_append(channel, &reason)));
         };
         if hosted.term != term {
             return Err(AppendError::NotOwner);
         }
-        if let Some(FeedError::Corrupt(reason)) = hosted.ended.lock().clone() {
-            return Err(AppendError::Corrupt(reason));
+        if let Some(reason) = hosted.ending.corruption() {
+            return Err(corrupt_append(channel, &reason));
         }
         let (rows, deletes) = bytes_of(&batch);
         if rows + deletes == 0 {
-            return hosted.wal.append(batch).await;
+            return hosted.append(batch).await;
         }
         // Refused before anything reaches the log; the pump counts the rows when they are applied.
         let _room = self.growing.reserve(rows).map_err(full)?;
         let _admitted = self.backlog.admit(rows + deletes, &*self.parts.env.clock).await?;
-        hosted.wal.append(batch).await
+        hosted.append(batch).await
     }
 
     async fn forget_broadcasts(&self, channel: &PChannel, term: Term, broadcasts: &[BroadcastId]) {
@@ -342,29 +357,28 @@ impl NodeApi for Node {
     }
 
     async fn persist(&self, vchannel: &VChannel, upto: Tick) -> Result<(), ReadError> {
-        let gone = || ReadError::NotServed(vchannel.clone());
-        let hosted = self.hosted.lock().get(&vchannel.pchannel()).cloned().ok_or_else(gone)?;
-        // The tick may be another shard's, and this log idle below it.
-        OwnPosition(hosted.channel.wal.clone()).tick_at_least(upto).await?;
-        hosted.channel.tsafe.wait(&*self.parts.env.clock, upto, PERSIST_PATIENCE).await?;
-        let (done, finished) = oneshot::channel();
-        hosted.control.send(Control::Persist(done)).await.map_err(|_| gone())?;
-        let ended = cinclus_env::timeout(&*self.parts.env.clock, PERSIST_PATIENCE, finished).await;
-        // The sender is dropped, not used: an error of the channel is the end that was waited for.
-        let tsafe = hosted.channel.tsafe.get();
-        ended.map(drop).map_err(|_| ReadError::TimedOut { asked: upto, tsafe })
+        let hosted = self.hosting(vchannel)?;
+        hosted.channel.ending.or(vchannel, self.persist_upto(&hosted, vchannel, upto)).await
     }
 
     async fn search(&self, search: ShardSearch) -> Result<SearchAnswer, ReadError> {
-        self.delegator_of(&search.read).await?.search(search).await
+        let (vchannel, Hosted { channel, .. }) =
+            (search.read.vchannel.clone(), self.hosting(&search.read.vchannel)?);
+        let answer = async { self.delegator_of(&channel, &search.read).await?.search(search).await };
+        channel.ending.or(&vchannel, answer).await
     }
 
     async fn query(&self, query: ShardQuery) -> Result<QueryAnswer, ReadError> {
-        self.delegator_of(&query.read).await?.query(query).await
+        let (vchannel, Hosted { channel, .. }) =
+            (query.read.vchannel.clone(), self.hosting(&query.read.vchannel)?);
+        let answer = async { self.delegator_of(&channel, &query.read).await?.query(query).await };
+        channel.ending.or(&vchannel, answer).await
     }
 
     async fn statistics(&self, vchannel: &VChannel) -> Result<ShardStatistics, ReadError> {
-        Ok(self.delegator(vchannel, CLOSE_BOUND).await?.statistics())
+        let Hosted { channel, .. } = self.hosting(vchannel)?;
+        let answer = async { Ok(self.delegator(&channel, vchannel, CLOSE_BOUND).await?.statistics()) };
+        channel.ending.or(vchannel, answer).await
     }
 
     async fn status(&self) -> Vec<ChannelStatus> {

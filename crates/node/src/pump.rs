@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cinclus_query::{ApplyError, Delegator, Delete};
+use cinclus_query::{Delegator, Delete};
 use cinclus_types::message::body::{AlterCollectionBody, CreateCollectionBody, DeleteBody, InsertBody};
 use cinclus_types::message::{Header, Message};
 use cinclus_types::{CollectionId, PartitionId, Tick, VChannel};
@@ -16,8 +16,17 @@ use crate::control::{Control, PersistedRound};
 use crate::host::NodeParts;
 use crate::loader::LoaderSignal;
 use crate::persist::Persister;
+use crate::poison::{Poison, Refused};
 
 const APPLY_RETRY: Duration = Duration::from_millis(50);
+
+/// Why a pump takes no more deliveries.
+enum End {
+    /// The log was closed.
+    Closed,
+    /// The log cannot be served any more.
+    Lost(FeedError),
+}
 
 /// The task that owns the delegators of a log.
 pub struct Pump {
@@ -32,41 +41,54 @@ pub struct Pump {
 impl Pump {
     /// Runs until the log is closed or lost.
     pub async fn run(mut self) {
-        let Some(error) = self.pump().await else { return };
-        let Channel { channel, term, wal, ended, .. } = &self.channel;
-        tracing::error!(%channel, %term, %error, "the pump ends");
-        *ended.lock() = Some(error);
+        let End::Lost(error) = self.pump().await else { return };
+        let Channel { channel, term, wal, ending, .. } = &self.channel;
+        tracing::error!(%channel, %term, %error, "the log is not served any more");
+        ending.set(error);
         // What nobody applies is not to be acknowledged either.
         wal.close().await;
     }
 
-    /// Takes delivery after delivery; answers why there are no more, unless the log was closed.
-    async fn pump(&mut self) -> Option<FeedError> {
+    /// Takes delivery after delivery; answers why it takes no more.
+    async fn pump(&mut self) -> End {
         loop {
             tokio::select! {
                 biased;
-                () = self.channel.tasks.cancelled() => return None,
-                control = self.control.recv() => self.control(control?).await,
-                () = self.persister.due() => {}
-                delivery = self.feed.next() => match delivery {
-                    Ok(delivery) => self.apply(delivery).await?,
-                    Err(error) => return Some(error),
+                () = self.channel.tasks.cancelled() => return End::Closed,
+                control = self.control.recv() => match control {
+                    Some(control) => self.control(control).await,
+                    None => return End::Closed,
                 },
+                () = self.persister.due() => {}
+                delivery = self.feed.next() => {
+                    let applied = match delivery {
+                        Ok(delivery) => self.apply(delivery).await,
+                        Err(error) => Err(End::Lost(error)),
+                    };
+                    if let Err(end) = applied {
+                        return end;
+                    }
+                }
             }
             self.persister.start_if_due(&self.channel, &mut self.feed);
         }
     }
 
-    /// Applies a delivery as a whole. `None` if the log was closed on the way.
-    async fn apply(&mut self, delivery: Delivery) -> Option<()> {
+    /// Applies a delivery as a whole, or ends without having noted it.
+    async fn apply(&mut self, delivery: Delivery) -> Result<(), End> {
         for message in &delivery.messages {
-            while let Err(error) = self.apply_message(message, delivery.tick).await {
+            while let Err(refused) = self.apply_message(message, delivery.tick).await {
+                let error = match refused {
+                    // Invariant W2: it is not skipped. Tsafe and the checkpoint stay before it.
+                    Refused::Never(poison) => return Err(End::Lost(FeedError::Corrupt(poison.to_string()))),
+                    Refused::NotNow(error) => error,
+                };
                 // Tsafe stays behind this delivery: reads wait instead of missing its deletes.
                 tracing::warn!(channel = %self.channel.channel, tick = %delivery.tick, %error, "applying again");
                 self.loader.wake();
                 tokio::select! {
                     biased;
-                    () = self.channel.tasks.cancelled() => return None,
+                    () = self.channel.tasks.cancelled() => return Err(End::Closed),
                     () = self.parts.env.clock.sleep(APPLY_RETRY) => {}
                 }
             }
@@ -75,14 +97,13 @@ impl Pump {
         // Invariant W4, Invariant Q1: only now may reads go up to this tick.
         self.channel.tsafe.advance(delivery.tick);
         self.channel.metrics.applied(delivery.tick);
-        Some(())
+        Ok(())
     }
 
-    async fn apply_message(&mut self, message: &Message, tick: Tick) -> Result<(), ApplyError> {
+    async fn apply_message(&mut self, message: &Message, tick: Tick) -> Result<(), Refused> {
         let Some(vchannel) = message.vchannel() else { return Ok(()) };
         if let Header::CreateCollection { collection, .. } = message.header() {
-            self.create_shard(vchannel, *collection, message);
-            return Ok(());
+            return Ok(self.create_shard(vchannel, *collection, message)?);
         }
         if let Header::DropCollection { .. } = message.header() {
             self.drop_shard(vchannel).await;
@@ -90,13 +111,13 @@ impl Pump {
         }
         let Some(shard) = self.channel.shards.get(vchannel) else { return Ok(()) };
         match message.header() {
-            Header::Insert { .. } => insert(&shard, message, tick),
+            Header::Insert { .. } => insert(&shard, message, tick)?,
             Header::Delete { .. } => delete(&shard, message, tick).await?,
             Header::Flush { segment, .. } => shard.seal(&[*segment]),
             Header::ManualFlush { segments, .. } => shard.seal(segments),
             Header::AlterCollection { segments, update_mask, .. } => {
                 shard.seal(segments);
-                alter(&shard, message, update_mask);
+                alter(&shard, message, update_mask)?;
             }
             // Every segment that was begun before is closed by this message at the latest.
             Header::TruncateCollection { .. } => self.drop_segments(&shard, None).await,
@@ -123,25 +144,21 @@ impl Pump {
         Ok(())
     }
 
-    fn create_shard(&self, vchannel: &VChannel, collection: CollectionId, message: &Message) {
+    fn create_shard(
+        &self,
+        vchannel: &VChannel,
+        collection: CollectionId,
+        message: &Message,
+    ) -> Result<(), Poison> {
         if vchannel.is_control() || self.channel.shards.get(vchannel).is_some() {
-            return;
+            return Ok(());
         }
-        match CreateCollectionBody::decode(message.payload()) {
-            Ok(body) => {
-                let parts = self.parts.delegator(&self.channel);
-                let schema = Arc::new(body.schema);
-                self.channel.shards.insert(Arc::new(Delegator::new(
-                    vchannel.clone(),
-                    collection,
-                    schema,
-                    parts,
-                )));
-            }
-            Err(error) => {
-                tracing::error!(%vchannel, id = %message.id(), %error, "a collection with an unreadable schema");
-            }
-        }
+        let body = CreateCollectionBody::decode(message.payload());
+        let schema = Arc::new(body.map_err(|error| Poison::of(message, vchannel, error))?.schema);
+        let parts = self.parts.delegator(&self.channel);
+        let delegator = Delegator::new(vchannel.clone(), collection, schema, parts);
+        self.channel.shards.insert(Arc::new(delegator));
+        Ok(())
     }
 
     async fn drop_segments(&mut self, shard: &Delegator, partition: Option<PartitionId>) {
@@ -197,40 +214,29 @@ impl Pump {
     }
 }
 
-fn insert(shard: &Delegator, message: &Message, tick: Tick) {
+fn insert(shard: &Delegator, message: &Message, tick: Tick) -> Result<(), Poison> {
     let Header::Insert { partition, segment: Some(segment), .. } = message.header() else {
-        tracing::error!(id = %message.id(), "an insert without a segment in the log");
-        return;
+        return Err(Poison::of(message, shard.vchannel(), "it names no segment"));
     };
-    match InsertBody::decode(message.payload(), &shard.schema()) {
-        Ok(rows) => {
-            if let Err(error) = shard.insert(*segment, *partition, rows, tick) {
-                tracing::error!(id = %message.id(), %error, "an insert in the log does not fit its segment");
-            }
-        }
-        Err(error) => tracing::error!(id = %message.id(), %error, "an unreadable insert in the log"),
-    }
+    let rows = InsertBody::decode(message.payload(), &shard.schema());
+    let rows = rows.map_err(|error| Poison::of(message, shard.vchannel(), error))?;
+    let inserted = shard.insert(*segment, *partition, rows, tick);
+    inserted.map_err(|error| Poison::of(message, shard.vchannel(), error))
 }
 
-fn alter(shard: &Delegator, message: &Message, update_mask: &[String]) {
-    match AlterCollectionBody::decode(message.payload(), update_mask) {
-        Ok(body) => {
-            if let Some(schema) = body.schema {
-                shard.set_schema(Arc::new(schema));
-            }
-        }
-        Err(error) => tracing::error!(id = %message.id(), %error, "an unreadable change of a collection"),
+fn alter(shard: &Delegator, message: &Message, update_mask: &[String]) -> Result<(), Poison> {
+    let body = AlterCollectionBody::decode(message.payload(), update_mask);
+    let body = body.map_err(|error| Poison::of(message, shard.vchannel(), error))?;
+    if let Some(schema) = body.schema {
+        shard.set_schema(Arc::new(schema));
     }
+    Ok(())
 }
 
-async fn delete(shard: &Delegator, message: &Message, tick: Tick) -> Result<(), ApplyError> {
-    match DeleteBody::decode(message.payload()) {
-        Ok(DeleteBody { partition, keys }) => {
-            shard.delete(Delete { tick, partition, keys: Arc::new(keys) }).await
-        }
-        Err(error) => {
-            tracing::error!(id = %message.id(), %error, "an unreadable delete in the log");
-            Ok(())
-        }
-    }
+async fn delete(shard: &Delegator, message: &Message, tick: Tick) -> Result<(), Refused> {
+    let body = DeleteBody::decode(message.payload());
+    let DeleteBody { partition, keys } =
+        body.map_err(|error| Poison::of(message, shard.vchannel(), error))?;
+    shard.delete(Delete { tick, partition, keys: Arc::new(keys) }).await?;
+    Ok(())
 }

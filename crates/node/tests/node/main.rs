@@ -9,6 +9,7 @@ mod drops;
 mod effects;
 mod memory;
 mod model;
+mod poison;
 mod random;
 mod sealed;
 mod world;

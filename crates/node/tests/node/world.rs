@@ -13,13 +13,14 @@ use cinclus_meta::{Config, DynMetaStore, MemoryMetaStore};
 use cinclus_node::{Node, NodeConfig, NodeParts};
 use cinclus_query::OneWorker;
 use cinclus_rpc::{
-    AppendError, Appended, Freshness, NodeApi, QueryAnswer, QueryPlan, ReadError, ShardQuery, ShardRead,
+    AppendError, Appended, Freshness, NodeApi, NodeError, QueryAnswer, QueryPlan, ReadError, ShardQuery,
+    ShardRead,
 };
 use cinclus_types::message::body::{BodyMeta, CreateCollectionBody, DeleteBody, InsertBody};
 use cinclus_types::message::{Draft, Header};
 use cinclus_types::{
     CollectionId, CollectionSchema, Column, ColumnData, ConsistencyLevel, DataType, DatabaseId, FieldId,
-    FieldSchema, Keys, PChannel, PartitionId, Rows, SegmentEntry, Term, Tick, VChannel,
+    FieldSchema, Keys, MessageId, PChannel, PartitionId, Rows, SegmentEntry, Term, Tick, VChannel,
 };
 use futures::TryStreamExt;
 use object_store::ObjectStore;
@@ -111,8 +112,38 @@ impl World {
         listed.into_iter().map(|object| object.location.to_string()).collect()
     }
 
+    /// Bytes of all logs behind their checkpoints: what the next life replays.
+    pub(crate) fn replay_bytes(&self) -> u64 {
+        let (env, meta) = (Env::test(0), self.meta.clone());
+        let checkpoints = runtime().block_on(async {
+            let segments = Segments::open(meta, &env).await.unwrap();
+            let mut found = BTreeMap::new();
+            for channel in &self.channels {
+                let resume = segments.checkpoint(channel).await.unwrap().map(|saved| saved.checkpoint.resume);
+                found.insert(channel.clone(), resume.unwrap_or(MessageId::EARLIEST));
+            }
+            found
+        });
+        self.log_bytes(|channel| checkpoints[channel])
+    }
+
+    /// Bytes of all logs from some points on, as far as they are not truncated.
+    pub(crate) fn log_bytes(&self, from: impl Fn(&PChannel) -> MessageId) -> u64 {
+        runtime().block_on(async {
+            let mut bytes = 0;
+            for channel in &self.channels {
+                let begin = self.earliest(channel).await.max(from(channel));
+                let mut reader = self.storage.read(channel, begin).await.unwrap();
+                while let Some(stored) = reader.next().await.unwrap() {
+                    bytes += stored.record.bytes();
+                }
+            }
+            bytes
+        })
+    }
+
     /// Where a log begins now.
-    pub(crate) async fn earliest(&self, channel: &PChannel) -> cinclus_types::MessageId {
+    pub(crate) async fn earliest(&self, channel: &PChannel) -> MessageId {
         self.storage.earliest(channel).await.unwrap()
     }
 }
@@ -126,6 +157,8 @@ pub(crate) struct Life {
     pub(crate) collections: Collections,
     pub(crate) segments: Segments,
     pub(crate) term: Term,
+    /// The logs that stay closed, and why.
+    pub(crate) corrupt: BTreeMap<PChannel, String>,
     dim: usize,
 }
 
@@ -152,11 +185,15 @@ impl Life {
             env: env.clone(),
         };
         let node = Node::new(parts, world.config.clone());
-        let life = Life { env, node, worker, collections, segments, term, dim: world.dim };
+        let mut corrupt = BTreeMap::new();
         for channel in &world.channels {
-            life.node.open_channel(channel, term).await.unwrap();
+            match node.open_channel(channel, term).await {
+                Ok(()) => {}
+                Err(NodeError::Corrupt { channel, reason }) => drop(corrupt.insert(channel, reason)),
+                Err(error) => panic!("{channel}: {error}"),
+            }
         }
-        life
+        Life { env, node, worker, collections, segments, term, corrupt, dim: world.dim }
     }
 
     pub(crate) async fn pause(&self, span: Duration) {
@@ -280,6 +317,13 @@ impl Life {
         panic!("{} was not handed over", shard.vchannel);
     }
 
+    /// Bytes that this life wrote into objects.
+    pub(crate) fn persisted_bytes(&self) -> u64 {
+        let text = self.env.telemetry.render();
+        let lines = text.lines().filter_map(|line| line.strip_prefix("cinclus_persist_bytes_total{"));
+        lines.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
+    }
+
     pub(crate) fn sealed(&self, shard: &Shard) -> Vec<Arc<SegmentEntry>> {
         let view = self.segments.view(&shard.vchannel);
         let sealed = |s: &&Arc<SegmentEntry>| s.state == cinclus_types::SegmentState::Sealed;
@@ -356,7 +400,7 @@ impl Shard {
         }
     }
 
-    fn creation(&self, dim: usize) -> Draft {
+    pub(crate) fn creation(&self, dim: usize) -> Draft {
         let partitions = vec![self.partition(0), self.partition(1)];
         let body = CreateCollectionBody {
             database: DatabaseId(1),
@@ -404,6 +448,13 @@ impl Shard {
 
     fn of(&self, header: Header) -> Draft {
         Draft::new(self.vchannel.clone(), header, bytes::Bytes::new())
+    }
+
+    /// An insert whose header is right, and whose body nobody can read.
+    pub(crate) fn unreadable_insert(&self, body: &'static [u8]) -> Draft {
+        let mut draft = self.insert(4, self.partition(0), &[(1, 1)]);
+        draft.payload = bytes::Bytes::from_static(body);
+        draft
     }
 
     pub(crate) fn manual_flush(&self) -> Draft {
