@@ -16,6 +16,6 @@ pub mod growing;
 pub mod search;
 
 pub use error::SegmentError;
-pub use files::{ChunkWriter, FileError, SealedLoader};
+pub use files::{ChunkWriter, FileError, LocalObjects, SealedLoader};
 pub use growing::{RowRun, RowTicks, Segment};
 pub use search::{newest, query, query_on, search, search_on};
