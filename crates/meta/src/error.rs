@@ -103,7 +103,14 @@ pub enum OpenError {
         /// What was found.
         reason: String,
     },
-    /// The operating system refused.
+    /// The object storage accepts two objects under one name that was to be new: nothing would keep two
+    /// processes from overwriting each other's commits.
+    #[error("the object storage cannot hold metadata, as it does not keep to If-None-Match: {reason}")]
+    Unconditional {
+        /// What was tried and seen.
+        reason: String,
+    },
+    /// The operating system, or the object storage, refused.
     #[error("{} cannot be opened: {reason}", file.display())]
     Io {
         /// The file.
@@ -119,7 +126,9 @@ impl OpenError {
     pub fn advice(&self) -> Advice {
         match self {
             OpenError::InUse { .. } | OpenError::Io { .. } => Advice::Retry,
-            OpenError::NewerFormat { .. } | OpenError::Corrupt { .. } => Advice::Reject,
+            OpenError::NewerFormat { .. } | OpenError::Corrupt { .. } | OpenError::Unconditional { .. } => {
+                Advice::Reject
+            }
         }
     }
 }

@@ -8,8 +8,9 @@
 //! | --- | --- | --- |
 //! | [`MemoryMetaStore`] | memory | tests and simulation |
 //! | [`EmbeddedMetaStore`] | one file | standalone |
+//! | [`ObjectMetaStore`] | objects of an object storage | one process without a disk |
 //!
-//! `plan` judges transactions for both, so they cannot differ; `history` feeds their watches;
+//! `plan` judges transactions for all of them, so they cannot differ; `history` feeds their watches;
 //! `lease_table` and `sweep` end their leases. `conformance` (a feature of that name) holds one test
 //! function per rule, which every store runs.
 //!
@@ -20,6 +21,7 @@
 mod config;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
+mod contents;
 mod embedded;
 mod entry;
 mod error;
@@ -29,6 +31,7 @@ mod lease_table;
 mod memory;
 #[cfg(test)]
 mod memory_tests;
+mod object;
 mod plan;
 mod store;
 mod sweep;
@@ -41,6 +44,7 @@ pub use entry::{Entry, Revision};
 pub use error::{MetaError, OpenError, WatchError};
 pub use lease::{HeldLease, LeaseId};
 pub use memory::MemoryMetaStore;
+pub use object::{ObjectConfig, ObjectMetaStore};
 pub use store::{DynMetaStore, MetaStore};
 pub use txn::{CommitOutcome, Condition, Txn, Write};
 pub use watch::{Change, ChangeKind, ChangeSource, Watch};

@@ -1,6 +1,5 @@
 //! The store that keeps everything in memory: for tests and simulation.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,11 +8,12 @@ use cinclus_env::{DynClock, TaskGroup};
 use parking_lot::Mutex;
 
 use crate::config::Config;
+use crate::contents::{self, Contents};
 use crate::entry::{Entry, Revision};
 use crate::error::MetaError;
 use crate::history::History;
 use crate::lease::LeaseId;
-use crate::plan::{self, Fate, Fates, Plan, State};
+use crate::plan::{self, Fates, Plan, State};
 use crate::store::MetaStore;
 use crate::sweep::{Leases, Sweeper};
 use crate::txn::{CommitOutcome, Txn};
@@ -28,12 +28,6 @@ struct Shared {
     contents: Mutex<Contents>,
     leases: Arc<Leases>,
     history: Arc<History>,
-}
-
-#[derive(Default)]
-struct Contents {
-    revision: Revision,
-    entries: BTreeMap<String, Entry>,
 }
 
 impl MemoryMetaStore {
@@ -69,59 +63,22 @@ impl Sweeper for Sweep {
     }
 }
 
-impl State for Contents {
-    fn entry(&self, key: &str) -> Result<Option<Entry>, MetaError> {
-        Ok(self.entries.get(key).cloned())
-    }
-
-    fn keys(&self, prefix: &str) -> Result<Vec<String>, MetaError> {
-        Ok(self.under(prefix).map(|entry| entry.key.clone()).collect())
-    }
-}
-
-impl Contents {
-    fn under<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = &'a Entry> {
-        let from =
-            self.entries.range::<str, _>((std::ops::Bound::Included(prefix), std::ops::Bound::Unbounded));
-        from.map(|(_, entry)| entry).take_while(move |entry| entry.key.starts_with(prefix))
-    }
-}
-
 impl Shared {
     fn write(&self, contents: &mut Contents, fates: Fates) -> Revision {
         if fates.is_empty() {
             return contents.revision;
         }
         // Invariant M1.
-        contents.revision = contents.revision.next();
-        self.leases.with(|table, _| {
-            for (key, fate) in &fates {
-                match fate {
-                    Fate::Put(_, lease) => table.hang(key, *lease),
-                    Fate::Delete => table.hang(key, None),
-                }
-            }
-        });
-        for (key, fate) in &fates {
-            match fate {
-                Fate::Put(entry, _) => contents.entries.insert(key.clone(), entry.clone()),
-                Fate::Delete => contents.entries.remove(key),
-            };
-        }
-        self.history.publish(contents.revision, plan::changes(fates, contents.revision));
-        contents.revision
+        let revision = contents.revision.next();
+        contents.apply(revision, &fates);
+        contents::publish(revision, fates, &self.leases, &self.history);
+        revision
     }
 
     /// Ends `lease`, and every lease whose time is over, and deletes their keys in one commit.
     fn end(&self, lease: Option<LeaseId>) {
         let mut contents = self.contents.lock();
-        let fates = self.leases.with(|table, now| {
-            table.expire(now);
-            if let Some(lease) = lease {
-                table.end(lease);
-            }
-            table.orphans().map(|key| (key.clone(), Fate::Delete)).collect()
-        });
+        let fates = contents::ended(&self.leases, lease);
         self.write(&mut contents, fates);
     }
 }
