@@ -134,6 +134,9 @@ pub(crate) async fn describe_batch(
     call: &Call,
     request: wire::BatchDescribeCollectionRequest,
 ) -> Result<wire::BatchDescribeCollectionResponse, ProxyError> {
+    if request.collection_name.is_empty() && request.collection_id.is_empty() {
+        return Err(ProxyError::Invalid("no collection to describe".to_owned()));
+    }
     let mut responses = Vec::new();
     for name in &request.collection_name {
         responses.push(description(proxy, &proxy.target(call, &request.db_name, name)?));
@@ -293,9 +296,7 @@ pub(crate) fn changes(
     remove: Vec<String>,
 ) -> Result<(BTreeMap<String, String>, Vec<String>), ProxyError> {
     match (set.is_empty(), remove.is_empty()) {
-        (true, true) => Err(ProxyError::Invalid(
-            "The properties to alter and keys to delete must not be empty at the same time".to_owned(),
-        )),
+        (true, true) => Err(ProxyError::Invalid("no properties or delete keys provided".to_owned())),
         (false, false) => {
             Err(ProxyError::Invalid("cannot provide both DeleteKeys and ExtraParams".to_owned()))
         }

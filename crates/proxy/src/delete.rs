@@ -33,7 +33,7 @@ pub(crate) async fn delete(
         return Err(ProxyError::Invalid("failed to create delete plan: expr cannot be empty".to_owned()));
     }
     let values = templates::values(&request.expr_template_values);
-    let filter = parse_filter(&target, &request.expr, &values)?;
+    let filter = parse_filter("delete", &target, &request.expr, &values)?;
     if filter == Expr::Const(true) {
         return Err(ProxyError::Invalid("delete plan can't be empty or always true".to_owned()));
     }
@@ -51,7 +51,8 @@ pub(crate) async fn delete(
     };
     Ok(MutationResult {
         status: Some(success()),
-        i_ds: Some(cinclus_types::convert::keys_to_wire(keys)),
+        // Clients take keys in the answer for the whole of it: the number is what they ask for.
+        i_ds: None,
         succ_index: Vec::new(),
         acknowledged: true,
         delete_cnt: count as i64,

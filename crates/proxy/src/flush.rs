@@ -41,8 +41,9 @@ pub(crate) async fn flush(
         wire::FlushResponse { status: Some(success()), db_name: request.db_name, ..Default::default() };
     for (name, done) in request.collection_names.into_iter().zip(flushes) {
         let segments = LongArray { data: done.sealed.iter().map(|segment| segment.0).collect() };
-        response.coll_seg_i_ds.insert(name.clone(), segments.clone());
-        response.flush_coll_seg_i_ds.insert(name.clone(), segments);
+        let entry = wire::SegmentIdsEntry { key: name.clone(), value: Some(segments) };
+        response.coll_seg_i_ds.push(entry.clone());
+        response.flush_coll_seg_i_ds.push(entry);
         response.coll_seal_times.insert(name.clone(), (done.tick.unix_ms() / 1000) as i64);
         response.coll_flush_ts.insert(name, done.tick.0);
     }
@@ -68,4 +69,19 @@ pub(crate) async fn flush_state(
             .iter()
             .any(|entry| asked.contains(&entry.id.0) && pending(entry.state));
     Ok(wire::GetFlushStateResponse { status: Some(success()), flushed })
+}
+
+#[cfg(test)]
+mod tests {
+    use prost::Message as _;
+
+    use super::*;
+
+    #[test]
+    fn an_empty_list_of_segments_is_written_as_such() {
+        let entry = wire::SegmentIdsEntry { key: "c".to_owned(), value: Some(LongArray::default()) };
+        let response = wire::FlushResponse { coll_seg_i_ds: vec![entry], ..Default::default() };
+        // A map's entry: the key, and a value of no bytes.
+        assert_eq!(response.encode_to_vec(), [0x1a, 5, 0x0a, 1, b'c', 0x12, 0]);
+    }
 }

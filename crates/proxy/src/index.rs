@@ -7,9 +7,10 @@ use cinclus_catalog::IndexEntry;
 use cinclus_rpc::Ddl;
 use cinclus_types::convert::schema::pairs;
 use cinclus_types::proto::common::{IndexState, KeyValuePair, Status};
-use cinclus_types::{FieldSchema, Metric};
+use cinclus_types::{DataType, FieldSchema, Metric};
 
 use crate::collection::changes;
+use crate::names;
 use crate::proto::milvus as wire;
 use crate::proxy::{Call, Proxy, Target};
 use crate::status::{ProxyError, success};
@@ -44,10 +45,19 @@ pub(crate) async fn create(
     request: wire::CreateIndexRequest,
 ) -> Result<Status, ProxyError> {
     let target = proxy.target(call, &request.db_name, &request.collection_name)?;
+    if !request.index_name.is_empty() {
+        names::index(&request.index_name)?;
+    }
     let name = &request.field_name;
-    let missing = || ProxyError::Invalid(format!("cannot create index on non-exist field: {name}"));
-    let field = target.collection.schema().field(name).ok_or_else(missing)?;
-    let params = complete(field, flat(&request.extra_params)?)?;
+    let schema = target.collection.schema();
+    // A key that is no field is in the dynamic one.
+    let field = schema.field(name).or_else(|| schema.dynamic_field().filter(|_| schema.dynamic));
+    let missing = || ProxyError::Plain(format!("cannot create index on non-exist field: {name}"));
+    let field = field.ok_or_else(missing)?;
+    let mut params = complete(field, flat(&request.extra_params)?)?;
+    if field.data_type == DataType::Json {
+        complete_json(name, &mut params)?;
+    }
     let create = Ddl::CreateIndex {
         database: target.database.name.clone(),
         collection: target.collection.name.clone(),
@@ -87,6 +97,9 @@ fn complete(
     let index_type = index_type.unwrap_or_else(|| if vector { "AUTOINDEX" } else { "INVERTED" }.to_owned());
     let known = |types: &[&str]| types.iter().any(|name| name.eq_ignore_ascii_case(&index_type));
     let fits = if vector { known(&VECTOR_TYPES) } else { known(&SCALAR_TYPES) };
+    if !vector {
+        scalar_fits(field, &index_type)?;
+    }
     if !fits && (known(&VECTOR_TYPES) || known(&SCALAR_TYPES) || known(&OTHER_TYPES)) {
         return Err(ProxyError::Invalid(format!(
             "data type {:?} can't build with this index {index_type}",
@@ -94,11 +107,7 @@ fn complete(
         )));
     }
     if !fits {
-        return Err(ProxyError::Unexpected {
-            what: "invalid index type",
-            expected: "valid index".to_owned(),
-            actual: format!("invalid index type: {index_type}"),
-        });
+        return Err(ProxyError::UnknownIndexType(index_type));
     }
     if vector {
         let metric = params.get("metric_type").filter(|name| !name.is_empty()).cloned();
@@ -116,6 +125,73 @@ fn complete(
     }
     params.insert("index_type".to_owned(), index_type);
     Ok(params)
+}
+
+/// Refuses the index types that are for some scalars only.
+fn scalar_fits(field: &FieldSchema, index_type: &str) -> Result<(), ProxyError> {
+    let scalar = if let (DataType::Array, Some(element)) = (field.data_type, field.element_type) {
+        element
+    } else {
+        field.data_type
+    };
+    let number = scalar.is_integer() || scalar.is_float();
+    let text = match index_type.to_ascii_uppercase().as_str() {
+        "TRIE" if field.data_type != DataType::VarChar => {
+            "TRIE are only supported on varchar field".to_owned()
+        }
+        "STL_SORT"
+            if field.data_type.is_vector()
+                || !(field.data_type == DataType::Json || number || scalar == DataType::VarChar) =>
+        {
+            format!(
+                "STL_SORT are only supported on numeric, varchar or timestamptz field, got {:?}",
+                field.data_type
+            )
+        }
+        "BITMAP" if field.primary_key => "create bitmap index on primary key not supported".to_owned(),
+        "BITMAP" if scalar.is_float() => {
+            "bitmap index are only supported on bool, int, string and array field".to_owned()
+        }
+        "NGRAM" if !matches!(field.data_type, DataType::VarChar | DataType::Json) => {
+            "Ngram index can only be created on VARCHAR or JSON field".to_owned()
+        }
+        _ => return Ok(()),
+    };
+    Err(ProxyError::Invalid(text))
+}
+
+/// What the values at a path in a JSON field can be indexed as.
+const JSON_CASTS: [&str; 7] =
+    ["BOOL", "DOUBLE", "VARCHAR", "JSON", "ARRAY_BOOL", "ARRAY_DOUBLE", "ARRAY_VARCHAR"];
+
+/// Checks the parameters of an index in a JSON field, and fills in that it is for all of it.
+fn complete_json(field: &str, params: &mut BTreeMap<String, String>) -> Result<(), ProxyError> {
+    let Some(cast) = params.get("json_cast_type") else {
+        return Err(ProxyError::Missing("json index must specify cast type".to_owned()));
+    };
+    if !JSON_CASTS.iter().any(|known| known.eq_ignore_ascii_case(cast)) {
+        return Err(ProxyError::Invalid(format!("json_cast_type {cast} is not supported")));
+    }
+    let path = params.entry("json_path".to_owned()).or_insert_with(|| field.to_owned());
+    match path.trim_start().chars().next() {
+        Some(c) if c.is_alphabetic() || matches!(c, '_' | '$' | '[') => Ok(()),
+        Some(c) if !c.is_numeric() => Err(ProxyError::Plain(format!(
+            "cannot parse json_path {path}: mismatched input '{c}' expecting a name"
+        ))),
+        Some(_) | None => Err(ProxyError::Plain(format!("cannot parse identifier: {path}"))),
+    }
+}
+
+/// The name of an indexed field: of the dynamic one, the key that is indexed.
+fn shown_field(target: &Target, index: &IndexEntry) -> String {
+    let field = target.collection.schema().field_by_id(index.field);
+    match (field, index.params.get("json_path")) {
+        (Some(field), Some(path)) if field.dynamic => {
+            path.split('[').next().map_or_else(String::new, |name| name.trim().to_owned())
+        }
+        (Some(field), _) => field.name.clone(),
+        (None, _) => String::new(),
+    }
 }
 
 /// The indexes that a request names: by name, by field, or all.
@@ -147,11 +223,7 @@ async fn descriptions(
         index_name: index.name.clone(),
         index_id: index.id.0,
         params: pairs(&index.params),
-        field_name: target
-            .collection
-            .schema()
-            .field_by_id(index.field)
-            .map_or_else(String::new, |field| field.name.clone()),
+        field_name: shown_field(target, index),
         indexed_rows: rows,
         total_rows: rows,
         state: IndexState::Finished as i32,
@@ -290,6 +362,34 @@ mod tests {
             Ok(own(&[("M", "16"), ("index_type", "HNSW"), ("metric_type", "L2")]))
         );
         assert_eq!(check(DataType::Int64, &[]), Ok(own(&[("index_type", "INVERTED")])));
+    }
+
+    #[test]
+    fn an_index_in_a_json_field_has_a_cast_and_a_path() {
+        let judge = |pairs: &[(&str, &str)]| {
+            let mut params: BTreeMap<String, String> = own(pairs).into_iter().collect();
+            complete_json("j", &mut params).map(|()| params["json_path"].clone()).map_err(|e| e.to_string())
+        };
+        assert_eq!(judge(&[]).unwrap_err(), "json index must specify cast type: missing parameter");
+        assert_eq!(judge(&[("json_cast_type", "double")]), Ok("j".to_owned()));
+        assert_eq!(judge(&[("json_cast_type", "BOOL"), ("json_path", "j['a']")]), Ok("j['a']".to_owned()));
+        assert!(judge(&[("json_cast_type", "Int64")]).unwrap_err().contains("is not supported"));
+        let path = |path| judge(&[("json_cast_type", "BOOL"), ("json_path", path)]).unwrap_err();
+        assert!(path("/").contains("mismatched input '/'"));
+        assert_eq!(path("1.0"), "cannot parse identifier: 1.0");
+    }
+
+    #[test]
+    fn some_scalar_indexes_are_for_some_types_only() {
+        let judge = |data_type, kind| check(data_type, &[("index_type", kind)]).err();
+        assert_eq!(judge(DataType::VarChar, "Trie"), None);
+        assert_eq!(judge(DataType::Json, "STL_SORT"), None);
+        assert!(judge(DataType::Int64, "TRIE").unwrap().contains("TRIE are only supported on varchar field"));
+        assert!(
+            judge(DataType::Bool, "STL_SORT").unwrap().contains("STL_SORT are only supported on numeric")
+        );
+        assert!(judge(DataType::Float, "BITMAP").unwrap().contains("only supported on bool, int, string"));
+        assert!(judge(DataType::Int64, "NGRAM").unwrap().contains("VARCHAR or JSON"));
     }
 
     #[test]

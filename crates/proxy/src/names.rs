@@ -9,6 +9,9 @@ pub enum NameError {
     /// Of an alias.
     #[error("{0}: invalid parameter")]
     Alias(String),
+    /// Of an index.
+    #[error("{0}: invalid parameter")]
+    Index(String),
     /// Of a field.
     #[error("Invalid field name: {name}. {fault}: field name invalid[field={name}]")]
     Field {
@@ -79,6 +82,21 @@ pub fn collection(name: &str) -> Result<(), NameError> {
 /// [`NameError::Alias`].
 pub fn alias(name: &str) -> Result<(), NameError> {
     entity("collection alias", name).map_err(NameError::Alias)
+}
+
+/// Checks the name of an index.
+///
+/// # Errors
+/// [`NameError::Index`].
+pub fn index(name: &str) -> Result<(), NameError> {
+    let text = match fault(name.trim(), "$") {
+        None => return Ok(()),
+        Some(Fault::Empty) => "The index name should not be empty.",
+        Some(Fault::TooLong) => "The length of a index name must be less than 255 characters.",
+        Some(Fault::First) => "The first character of a index name must be an underscore or letter.",
+        Some(Fault::Character) => "Index name can only contain numbers, letters, and underscores.",
+    };
+    Err(NameError::Index(format!("Invalid index name: {name}. {text}")))
 }
 
 fn entity(what: &str, name: &str) -> Result<(), String> {
@@ -157,7 +175,7 @@ pub fn partition(name: &str) -> Result<(), NameError> {
         Some(Fault::First) => "The first character of a partition name must be an underscore or letter.",
         Some(Fault::Character) => "Partition name can only contain numbers, letters and underscores.",
     };
-    Err(NameError::Partition { name: name.to_owned(), fault })
+    Err(NameError::Partition { name: name.trim().to_owned(), fault })
 }
 
 /// Checks the name of a database.

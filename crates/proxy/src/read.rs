@@ -150,17 +150,21 @@ pub fn partitions(target: &Target, names: &[String]) -> Result<Vec<PartitionId>,
     names.iter().map(id).collect()
 }
 
-/// Reads a filter.
+/// Reads a filter of a plan, which errors name: `query` or `delete`.
 ///
 /// # Errors
 /// The text is not a filter of this collection.
 pub fn parse_filter(
+    plan: &'static str,
     target: &Target,
     text: &str,
     values: &BTreeMap<String, Value>,
 ) -> Result<Expr, ProxyError> {
-    cinclus_expr::parse(text, target.collection.schema(), values)
-        .map_err(|error| ProxyError::Expression { text: text.to_owned(), reason: error.to_string() })
+    cinclus_expr::parse(text, target.collection.schema(), values).map_err(|error| ProxyError::Expression {
+        plan,
+        text: text.to_owned(),
+        reason: error.to_string(),
+    })
 }
 
 /// Reads a filter that may be left out.
@@ -175,5 +179,5 @@ pub fn parse_optional(
     if text.trim().is_empty() {
         return Ok(None);
     }
-    parse_filter(target, text, values).map(|expr| Some(Arc::new(expr)))
+    parse_filter("query", target, text, values).map(|expr| Some(Arc::new(expr)))
 }

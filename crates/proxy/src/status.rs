@@ -68,6 +68,9 @@ pub enum ProxyError {
     /// A bad parameter, told in the newer form.
     #[error("{0}: invalid parameter")]
     Invalid(String),
+    /// A parameter is missing.
+    #[error("{0}: missing parameter")]
+    Missing(String),
     /// A parameter has another value than it must have.
     #[error("{what}: invalid parameter[expected={expected}][actual={actual}]")]
     Unexpected {
@@ -78,6 +81,9 @@ pub enum ProxyError {
         /// What it is.
         actual: String,
     },
+    /// An index type that there is not.
+    #[error("invalid parameter[expected=valid index][actual=invalid index type: {0}]")]
+    UnknownIndexType(String),
     /// A bad parameter, told in the older form (no code of its own).
     #[error("{0}")]
     Plain(String),
@@ -98,9 +104,11 @@ pub enum ProxyError {
     EmptyExpression,
     /// The filter cannot be read.
     #[error(
-        "failed to create query plan: cannot parse expression: {text}, error: {reason}: invalid parameter"
+        "failed to create {plan} plan: cannot parse expression: {text}, error: {reason}: invalid parameter"
     )]
     Expression {
+        /// What was planned: `query` or `delete`.
+        plan: &'static str,
         /// The filter.
         text: String,
         /// What is wrong with it.
@@ -175,6 +183,7 @@ mod code {
     pub(super) const DATABASE_NOT_FOUND: i32 = 800;
     pub(super) const INVALID_DATABASE_NAME: i32 = 802;
     pub(super) const INVALID_PARAMETER: i32 = 1100;
+    pub(super) const MISSING_PARAMETER: i32 = 1101;
     pub(super) const PARAMETER_TOO_LARGE: i32 = 1102;
     pub(super) const ALIAS_NOT_FOUND: i32 = 1600;
     pub(super) const ALIAS_CONFLICT: i32 = 1601;
@@ -201,13 +210,15 @@ impl ProxyError {
             ProxyError::Name(error) => name_code(error),
             ProxyError::Schema(error) => schema_code(error),
             ProxyError::Row(_)
+            | ProxyError::PartitionsPickedByKey
+            | ProxyError::UnknownIndexType(_)
             | ProxyError::Invalid(_)
             | ProxyError::Unexpected { .. }
             | ProxyError::Expression { .. }
             | ProxyError::SearchFieldNotFound(_) => code::INVALID_PARAMETER,
+            ProxyError::Missing(_) => code::MISSING_PARAMETER,
             ProxyError::SchemaMismatch(_) => code::ILLEGAL_SCHEMA,
             ProxyError::PartitionNameNotFound(_)
-            | ProxyError::PartitionsPickedByKey
             | ProxyError::Plain(_)
             | ProxyError::TopK(_)
             | ProxyError::OffsetTopK(_)
@@ -248,6 +259,8 @@ impl ProxyError {
             | ProxyError::Row(_)
             | ProxyError::SchemaMismatch(_)
             | ProxyError::Invalid(_)
+            | ProxyError::Missing(_)
+            | ProxyError::UnknownIndexType(_)
             | ProxyError::Unexpected { .. }
             | ProxyError::Plain(_)
             | ProxyError::TopK(_)
@@ -307,7 +320,7 @@ fn old_code(error: &ProxyError, code: i32) -> ErrorCode {
 
 fn name_code(error: &NameError) -> i32 {
     match error {
-        NameError::Collection(_) | NameError::Alias(_) => code::INVALID_PARAMETER,
+        NameError::Collection(_) | NameError::Alias(_) | NameError::Index(_) => code::INVALID_PARAMETER,
         NameError::Field { .. } | NameError::Keyword(_) => code::FIELD_NAME_INVALID,
         NameError::Partition { .. } => code::UNEXPECTED,
         NameError::Database { .. } => code::INVALID_DATABASE_NAME,
@@ -375,6 +388,7 @@ fn ddl_code(error: &DdlError) -> i32 {
         | DdlError::PartitionLoaded(_)
         | DdlError::IsAlias(_)
         | DdlError::IndexExists(_)
+        | DdlError::FieldIndexed
         | DdlError::CollectionLoaded(_) => code::UNEXPECTED,
     }
 }

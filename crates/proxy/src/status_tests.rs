@@ -84,7 +84,7 @@ fn input_errors_say_so() {
         "metric type not match: invalid parameter[expected=L2][actual=IP]",
     );
     check(
-        &ProxyError::Expression { text: "a ==".into(), reason: "r".into() },
+        &ProxyError::Expression { plan: "query", text: "a ==".into(), reason: "r".into() },
         1100,
         ErrorCode::IllegalArgument,
         false,

@@ -12,6 +12,7 @@ use cinclus_types::{CollectionSchema, Keys, Tick, VChannel};
 use futures::future::join_all;
 
 use crate::convert::{columns, keys};
+use crate::names;
 use crate::proxy::{Proxy, Target};
 use crate::shards;
 use crate::status::ProxyError;
@@ -42,6 +43,9 @@ impl Route {
             } else {
                 Err(ProxyError::PartitionsPickedByKey)
             };
+        }
+        if !name.is_empty() {
+            names::partition(name)?;
         }
         let name = if name.is_empty() { "_default" } else { name };
         match collection.partition(name) {

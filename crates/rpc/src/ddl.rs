@@ -282,8 +282,15 @@ pub enum DdlError {
     /// The field has another index.
     #[error("at most one distinct index is allowed per field")]
     IndexExists(IndexId),
+    /// An index of another name is on the field, or on the path in a JSON field.
+    #[error(
+        "CreateIndex failed: creating multiple indexes on same field is not supported: at most one distinct index is allowed per field"
+    )]
+    FieldIndexed,
     /// The collection is loaded.
-    #[error("index cannot be dropped, collection is loaded, please release it first")]
+    #[error(
+        "vector index cannot be dropped on loaded collection: index cannot be dropped, collection is loaded, please release it first"
+    )]
     CollectionLoaded(CollectionId),
     /// The collection is not loaded.
     #[error("collection not loaded[collection={0}]")]

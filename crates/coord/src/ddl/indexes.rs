@@ -1,11 +1,13 @@
 //! Indexes, as users ask for them.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use cinclus_catalog::{CollectionEntry, IndexEntry};
 use cinclus_rpc::{Ddl, DdlError};
 use cinclus_types::message::Header;
 use cinclus_types::message::body::IndexBody;
-use cinclus_types::{IndexId, Tick};
+use cinclus_types::{FieldSchema, IndexId, Tick};
 
 use super::planner::edit_properties;
 use super::{CatalogEdit, Plan, Planner};
@@ -18,16 +20,16 @@ impl Planner<'_> {
         let (database, entry) = self.collection(database, collection)?;
         let schema = entry.schema();
         let field = schema.field(field).ok_or_else(|| DdlError::FieldNotFound(field.clone()))?;
-        let name = if name.is_empty() { field.name.clone() } else { name.clone() };
-        if let Some(existing) = entry.index_of(field.id) {
-            if existing.name == name && existing.params == *params {
+        let name = if name.is_empty() { default_name(entry, field, params) } else { name.clone() };
+        if let Some(existing) = entry.indexes.iter().find(|index| index.name == name) {
+            if existing.field == field.id && existing.params == *params {
                 return Ok(Plan::default());
             }
             return Err(DdlError::IndexExists(existing.id));
         }
-        if entry.indexes.iter().any(|index| index.name == name) {
-            let text = format!("index already exists with the same name[indexName={name}]");
-            return Err(DdlError::Invalid(text));
+        let same_place = |index: &&IndexEntry| index.field == field.id && path(&index.params) == path(params);
+        if entry.indexes.iter().any(|index| same_place(&index)) {
+            return Err(DdlError::FieldIndexed);
         }
         let id = IndexId(self.next_id());
         let header = Header::CreateIndex {
@@ -65,8 +67,9 @@ impl Planner<'_> {
         name: &str,
     ) -> Result<Plan, DdlError> {
         let (_, entry) = self.collection(database, collection)?;
-        let by_field = entry.schema().field(name).map(|field| field.id);
-        let found = entry.indexes.iter().find(|index| index.name == name || Some(index.field) == by_field);
+        let by_name = entry.indexes.iter().find(|index| index.name == name);
+        let field = entry.schema().field(name).map(|field| field.id);
+        let found = by_name.or_else(|| entry.indexes.iter().find(|index| Some(index.field) == field));
         let Some(found) = found else { return Ok(Plan::default()) };
         let is_vector = entry.schema().field_by_id(found.field).is_some_and(|f| f.data_type.is_vector());
         if is_vector && entry.is_loaded() {
@@ -76,6 +79,25 @@ impl Planner<'_> {
         let mut changed = CollectionEntry::clone(entry);
         changed.indexes.retain(|index| index.id != found.id);
         Ok(self.in_control(header, Bytes::new(), CatalogEdit::collection(changed)))
+    }
+}
+
+/// The path in a JSON field that an index is for; fields of other types have no such.
+fn path(params: &BTreeMap<String, String>) -> Option<&String> {
+    params.get("json_path")
+}
+
+/// The name of an index that was given none: that of the index which is there already, the field's, or, if an
+/// index of another path has that, with the path.
+fn default_name(entry: &CollectionEntry, field: &FieldSchema, params: &BTreeMap<String, String>) -> String {
+    let mut of_field = entry.indexes.iter().filter(|index| index.field == field.id);
+    if let Some(existing) = of_field.find(|index| path(&index.params) == path(params)) {
+        return existing.name.clone();
+    }
+    let taken = entry.indexes.iter().any(|index| index.name == field.name);
+    match path(params) {
+        Some(path) if taken => format!("{}/{path}", field.name),
+        Some(_) | None => field.name.clone(),
     }
 }
 

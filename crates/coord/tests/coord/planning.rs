@@ -223,12 +223,12 @@ async fn indexes() {
         (samples::create_index("b", "vector", "vector"), NOTHING),
         (
             samples::create_index("books", "vector", "another"),
-            "at most one distinct index is allowed per field",
+            "CreateIndex failed: creating multiple indexes on same field is not supported: at most one distinct index is allowed per field",
         ),
         (other_params(""), "at most one distinct index is allowed per field"),
         (
             samples::create_index("books", "id", "words"),
-            "index already exists with the same name[indexName=words]",
+            "at most one distinct index is allowed per field",
         ),
         (samples::create_index("books", "id", ""), DONE),
         (samples::create_index("books", "none", ""), "field not found[field=none]"),
@@ -245,9 +245,33 @@ async fn indexes() {
     desk.judge(&[
         (
             samples::drop_index("books", "vector"),
-            "index cannot be dropped, collection is loaded, please release it first",
+            "vector index cannot be dropped on loaded collection: index cannot be dropped, collection is loaded, please release it first",
         ),
         (samples::drop_index("books", "words"), DONE),
+    ]);
+}
+
+#[tokio::test]
+async fn a_json_field_has_an_index_for_each_of_its_paths() {
+    let on = |name: &str, path: &str, cast: &str| Ddl::CreateIndex {
+        database: String::new(),
+        collection: "books".to_owned(),
+        field: "title".to_owned(),
+        name: name.to_owned(),
+        params: samples::map(&[("index_type", "INVERTED"), ("json_path", path), ("json_cast_type", cast)]),
+    };
+    let setup = [create("books"), on("", "title['a']", "BOOL"), on("", "title['b']", "BOOL")];
+    let mut desk = Desk::with(&setup).await;
+    let found = desk.entry("books").indexes.iter().map(|index| index.name.clone()).collect::<Vec<_>>();
+    assert_eq!(found, ["title", "title/title['b']"]);
+    let many = "CreateIndex failed: creating multiple indexes on same field is not supported: at most one distinct index is allowed per field";
+    desk.judge(&[
+        (on("", "title['b']", "BOOL"), NOTHING),
+        (on("", "title['b']", "JSON"), "at most one distinct index is allowed per field"),
+        (on("other", "title['b']", "BOOL"), many),
+        (on("title", "title['c']", "BOOL"), "at most one distinct index is allowed per field"),
+        (on("other", "title['c']", "BOOL"), DONE),
+        (samples::drop_index("books", "title/title['b']"), DONE),
     ]);
 }
 

@@ -64,6 +64,14 @@ pub enum RowError {
         /// The given one.
         actual: i64,
     },
+    /// Floats that are no whole vectors.
+    #[error("the length({length}) of float data should divide the dim({dim}): invalid parameter")]
+    NotWhole {
+        /// How many floats.
+        length: usize,
+        /// The dimension.
+        dim: usize,
+    },
     /// A number that is none, or infinite.
     #[error("value '{value}' of field ({field}) is not a number or infinity: invalid parameter")]
     NotFinite {
@@ -86,7 +94,7 @@ pub enum RowError {
     },
     /// A text that is too long.
     #[error(
-        "the length ({length}) of {row}th VarChar {field} exceeds max length ({limit}): invalid parameter"
+        "length of varchar field {field} exceeds max length, row number: {row}, length: {length}, max length: {limit}: invalid parameter"
     )]
     TooLong {
         /// The field.
@@ -98,9 +106,25 @@ pub enum RowError {
         /// Bytes allowed.
         limit: usize,
     },
+    /// A text in an Array that is too long.
+    #[error(
+        "length of Array array field \"{field}\" exceeds max length, row number: {row}, array index: {item}, length: {length}, max length: {limit}: invalid parameter"
+    )]
+    ItemTooLong {
+        /// The field.
+        field: String,
+        /// The row.
+        row: usize,
+        /// Which item of it.
+        item: usize,
+        /// Bytes of the text.
+        length: usize,
+        /// Bytes allowed.
+        limit: usize,
+    },
     /// An Array with too many items.
     #[error(
-        "the length ({length}) of {row}th array {field} exceeds max capacity ({limit}): invalid parameter"
+        "the length ({length}) of {row}th array exceeds max capacity ({limit}) of field {field}: invalid parameter"
     )]
     TooMany {
         /// The field.
@@ -252,7 +276,8 @@ fn position(schema: &CollectionSchema, column: &FieldData) -> Result<usize, RowE
 /// # Errors
 /// The first value that does not fit.
 pub fn check(field: &FieldSchema, mut column: FieldData, count: usize) -> Result<FieldData, RowError> {
-    let valid = take_valid(&mut column);
+    let given = take_valid(&mut column);
+    let valid = empty_json_as_null(field, &column, given);
     if valid.len() != count && !valid.is_empty() {
         return Err(RowError::RowCount { field: field.name.clone(), expected: count, actual: valid.len() });
     }
@@ -288,11 +313,29 @@ fn take_valid(column: &mut FieldData) -> Vec<bool> {
     if inner.is_empty() { outer } else { inner }
 }
 
+/// The Node SDK sends a null of a JSON field as no bytes and marks it as a value.
+fn empty_json_as_null(field: &FieldSchema, column: &FieldData, valid: Vec<bool>) -> Vec<bool> {
+    if let (true, Some(field_data::Field::Scalars(ScalarField { data: Some(data), .. }))) =
+        (field.nullable, &column.field)
+        && let scalar_field::Data::JsonData(texts) = data
+        && (valid.is_empty() || valid.len() == texts.data.len())
+        && texts.data.iter().any(|text| text.is_empty())
+    {
+        let mark =
+            |(row, text): (usize, &bytes::Bytes)| !text.is_empty() && valid.get(row).copied().unwrap_or(true);
+        return texts.data.iter().enumerate().map(mark).collect();
+    }
+    valid
+}
+
 fn check_vectors(field: &FieldSchema, column: &FieldData, count: usize) -> Result<(), RowError> {
     let wrong = || RowError::WrongType { field: field.name.clone(), expected: field.data_type };
     let Some(field_data::Field::Vectors(vectors)) = &column.field else { return Err(wrong()) };
     let Some(vector_field::Data::FloatVector(floats)) = &vectors.data else { return Err(wrong()) };
     let dim = field.dim();
+    if floats.data.len() % dim.max(1) != 0 {
+        return Err(RowError::NotWhole { length: floats.data.len(), dim });
+    }
     if usize::try_from(vectors.dim) != Ok(dim) {
         return Err(RowError::Dimension { field: field.name.clone(), expected: dim, actual: vectors.dim });
     }

@@ -141,6 +141,11 @@ fn nulls_may_be_left_out_or_filled() {
         let (found, valid) = (data(&columns[5]), columns[5].valid_data.as_slice());
         assert_eq!((found, valid), (data(&json("j", &["{}", "1"])), &[false, true][..]));
     }
+    for valid in [&[][..], &[true, true]] {
+        let columns = complete(vec![marked(json("j", &["", "1"]), valid)]).unwrap();
+        let (found, valid) = (data(&columns[5]), columns[5].valid_data.as_slice());
+        assert_eq!((found, valid), (data(&json("j", &["{}", "1"])), &[false, true][..]));
+    }
     // Nothing but nulls, and no values at all.
     let empty = FieldData { field_name: "n".to_owned(), ..FieldData::default() };
     let columns = complete(vec![marked(empty, &[false, false])]).unwrap();
@@ -150,8 +155,11 @@ fn nulls_may_be_left_out_or_filled() {
 #[test]
 fn values_out_of_their_range_are_refused() {
     refused(ints(&[1, 300]), "the 1th element (300) out of range: [-128, 127]");
-    refused(texts(&["ok", "12345"]), "the length (5) of 1th VarChar s exceeds max length (4)");
-    refused(lists(&[&[1], &[1, 2, 3]]), "the length (3) of 1th array a exceeds max capacity (2)");
+    refused(
+        texts(&["ok", "12345"]),
+        "length of varchar field s exceeds max length, row number: 1, length: 5, max length: 4",
+    );
+    refused(lists(&[&[1], &[1, 2, 3]]), "the length (3) of 1th array exceeds max capacity (2)");
     refused(lists(&[&[40_000], &[]]), "the 0th element (40000) out of range: [-32768, 32767]");
     let mut with_null = lists(&[&[1], &[1, 2]]);
     if let Some(Field::Scalars(ScalarField { data: Some(Data::ArrayData(arrays)), .. })) =
@@ -186,8 +194,9 @@ fn columns_must_be_those_of_the_schema() {
     check(vec![ids(&[1])], 1, "fieldSchema(v) has no corresponding fieldData pass in");
     check(vec![vectors(2, &[0.0; 2])], 1, "fieldSchema(id) has no corresponding fieldData pass in");
     check(vec![ids(&[]), vectors(2, &[])], 0, "num_rows should be greater than 0");
-    check(vec![ids(&[1]), vectors(3, &[0.0; 3])], 1, "[expected=2][actual=3]");
-    check(vec![ids(&[1]), vectors(2, &[0.0; 3])], 1, "the num_rows (1)");
+    check(vec![ids(&[1]), vectors(4, &[0.0; 4])], 1, "[expected=2][actual=4]");
+    check(vec![ids(&[1]), vectors(3, &[0.0; 3])], 1, "the length(3) of float data should divide the dim(2)");
+    check(vec![ids(&[1]), vectors(2, &[0.0; 3])], 1, "should divide the dim(2)");
     check(vec![ids(&[1]), vectors(2, &[0.0; 6])], 1, "the num_rows (3) of field (v)");
     check(
         vec![ids(&[1]), vectors(2, &[0.0, f32::NAN])],

@@ -106,9 +106,18 @@ fn arrays(field: &FieldSchema, rows: &[ScalarField]) -> Result<(), RowError> {
         if values.valid_data.contains(&false) {
             return Err(RowError::NullItem { field: field.name.clone(), row });
         }
-        scalars(field, element, values)?;
+        scalars(field, element, values).map_err(|error| in_row(error, row))?;
     }
     Ok(())
+}
+
+/// What is wrong with an item, told of its row.
+fn in_row(error: RowError, row: usize) -> RowError {
+    if let RowError::TooLong { field, row: item, length, limit } = error {
+        RowError::ItemTooLong { field, row, item, length, limit }
+    } else {
+        error
+    }
 }
 
 fn json(field: &FieldSchema, rows: &[bytes::Bytes]) -> Result<(), RowError> {
