@@ -28,6 +28,9 @@ pub struct CoordConfig {
     pub ddl_patience: Duration,
     /// How long the start waits for logs to open. Those that take longer are served when they are open.
     pub open_patience: Duration,
+    /// How long the start waits for changes that a crash left behind, so that nobody sees the catalog before
+    /// them and again after them. Those that take longer go on in the background.
+    pub resume_patience: Duration,
     /// The first pause before a step is tried again; each further one is twice as long.
     pub retry_min: Duration,
     /// The longest pause before a step is tried again.
@@ -48,6 +51,7 @@ impl Default for CoordConfig {
             ddl_bytes_max: 1 << 20,
             ddl_patience: Duration::from_secs(60),
             open_patience: Duration::from_secs(10),
+            resume_patience: Duration::from_secs(2),
             retry_min: Duration::from_millis(20),
             retry_max: Duration::from_secs(5),
         }

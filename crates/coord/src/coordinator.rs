@@ -13,7 +13,7 @@ use cinclus_types::message::{Draft, ResourceKey};
 use cinclus_types::{
     Advice, AssignmentView, BroadcastId, NodeInfo, PChannel, TickRange, VChannel, ViewVersion,
 };
-use futures::future::try_join_all;
+use futures::future::{join_all, try_join_all};
 use tokio::sync::{OnceCell, watch};
 
 use crate::backoff::Backoff;
@@ -63,8 +63,9 @@ impl Coordinator {
         Ok(Arc::new(Coordinator { parts, config, tso, view, locks, placing, broadcaster }))
     }
 
-    /// Gives all logs to `node`, opens them, and takes up the changes that a crash left behind. Those go on
-    /// in the background, under their locks: a log that does not open holds up nothing else.
+    /// Gives all logs to `node`, opens them, and carries through the changes that a crash left behind. Those
+    /// that take long go on in the background, under their locks: a log that does not open holds up nothing
+    /// else.
     ///
     /// # Errors
     /// If the metadata cannot be read or written.
@@ -80,21 +81,26 @@ impl Coordinator {
             ChannelTable::open(meta.clone(), backoff.clone(), &self.config, self.view.clone()).await?;
         table.assign_all(&node).await?;
         table.open_all(&nodes, &env.tasks, &self.config).await;
-        let broadcaster = Broadcaster { meta, collections, client, table, backoff, tasks: env.tasks };
+        let broadcaster = Broadcaster { meta, collections, client, table, backoff, tasks: env.tasks.clone() };
         // Their locks first, in the order in which they began: nothing new comes before them.
+        let mut resumed = Vec::new();
         for task in broadcaster.left_behind().await? {
             let wants = task.resource_keys.iter().map(Want::of_key).collect();
             let locks = self.locks.clone();
             let mut acquiring = Box::pin(async move { locks.acquire(wants).await });
             let at_once = futures::poll!(&mut acquiring);
-            broadcaster.resume(task, async move {
+            let carried = broadcaster.resume(task, async move {
                 match at_once {
                     Poll::Ready(held) => held,
                     Poll::Pending => acquiring.await,
                 }
             });
+            resumed.push(carried.join());
         }
         let _ = self.broadcaster.set(broadcaster);
+        if timeout(&*env.clock, self.config.resume_patience, join_all(resumed)).await.is_err() {
+            tracing::warn!("some changes are still under way; they become visible when they are done");
+        }
         Ok(())
     }
 

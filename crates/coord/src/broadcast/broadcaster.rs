@@ -61,13 +61,17 @@ impl Broadcaster {
     }
 
     /// Takes up a task that a crash left behind.
-    pub fn resume(&self, task: Task, locks: impl Future<Output = HeldLocks> + Send + 'static) {
+    pub fn resume(
+        &self,
+        task: Task,
+        locks: impl Future<Output = HeldLocks> + Send + 'static,
+    ) -> TaskHandle<Option<()>> {
         let broadcaster = self.clone();
         self.tasks.spawn_until_cancelled("broadcast", async move {
             let locks = locks.await;
             tracing::info!(broadcast = %task.id, "a change that was under way is carried through");
             broadcaster.carry_through(task, locks).await;
-        });
+        })
     }
 
     /// Begins a task: when this returns it will be carried through, whatever happens. An error means that

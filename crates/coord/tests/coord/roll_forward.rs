@@ -100,8 +100,10 @@ async fn every_change_rolls_forward_after_a_crash_at_any_step() {
                 world.faults.disarm();
 
                 let process = world.start().await;
+                let seen_at_once = process.digest();
                 world.settled().await;
                 let there = check(&world, &process, known, &expected, &what);
+                assert_eq!(seen_at_once, process.digest(), "{what}: nobody sees it come after the start");
                 assert!(there || told.is_none(), "{what}: what was answered is there");
                 check_locks(&process, &what).await;
                 process.kill().await;
