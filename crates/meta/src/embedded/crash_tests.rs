@@ -226,6 +226,79 @@ async fn after_a_failed_sync_nothing_that_is_acknowledged_is_lost() {
     assert!(lost_answers > 0);
 }
 
+/// Commits on a disk with faults until the power goes or all is done: the commits that are certain.
+async fn insist_until_power_goes(env: &Env, disk: &MemoryDisk) -> u64 {
+    let Ok(store) = open(env).await else { return 0 };
+    let mut certain = 0;
+    while disk.is_powered() && certain < COMMITS {
+        match store.commit(txn(certain + 1)).await {
+            Ok(_) => certain += 1,
+            Err(_) => certain = store.scan("").await.map_or(certain, |(revision, _)| revision.0),
+        }
+    }
+    certain
+}
+
+#[tokio::test]
+async fn a_crash_while_a_failed_sync_is_got_over_loses_nothing() {
+    for failing in 0..14 {
+        for later in 1..40 {
+            for keep in [Keep::Nothing, Keep::RandomOverOld] {
+                let (env, disk) = new_disk(u64::from(failing)).await;
+                drop(open(&env).await.unwrap());
+                disk.inject(fault(FaultOperation::Sync, FaultError::Io, failing, 1));
+                disk.crash_at(disk.operations() + 2 * u64::from(failing) + later);
+                let certain = insist_until_power_goes(&env, &disk).await;
+                disk.clear_faults();
+                disk.crash(keep);
+                let when = format!("sync {failing}, {later} later, {keep:?}");
+                let store = open(&env).await.unwrap_or_else(|error| {
+                    panic!("{when}: {error}\n{}", disk.trace().join("\n"));
+                });
+                let held = held(&store).await;
+                assert!(held == certain || held == certain + 1, "{when}: {held} of {certain}");
+            }
+        }
+    }
+}
+
+/// The process is killed while syncs fail. The next one finds in the page cache what is on no disk, and takes it
+/// for clean.
+#[tokio::test]
+async fn what_a_failed_sync_left_is_not_believed_by_the_next_process() {
+    let mut there = 0;
+    for failing in 0..16 {
+        for seed in 0..4 {
+            for more in [0, 1] {
+                let (env, disk) = new_disk(seed).await;
+                let store = open(&env).await.unwrap();
+                disk.inject(fault(FaultOperation::Sync, FaultError::Io, failing, u32::MAX));
+                let mut acknowledged = 0;
+                while acknowledged < COMMITS && store.commit(txn(acknowledged + 1)).await.is_ok() {
+                    acknowledged += 1;
+                }
+                disk.restart();
+                disk.clear_faults();
+                drop(store);
+                let store = open(&env).await.unwrap();
+                let seen = held(&store).await;
+                there += u32::from(seen > acknowledged);
+                assert!(seen >= acknowledged);
+                for next in seen + 1..=seen + more {
+                    let outcome = store.commit(txn(next)).await.unwrap();
+                    assert_eq!(outcome, CommitOutcome::Committed(Revision(next)));
+                }
+                disk.crash(Keep::Nothing);
+                drop(store);
+                let store = open(&env).await.unwrap();
+                let when = format!("sync {failing} failed, seed {seed}, {more} more");
+                assert_eq!(held(&store).await, seen + more, "{when}");
+            }
+        }
+    }
+    assert!(there > 0, "some commit whose answer was lost was there");
+}
+
 #[tokio::test]
 async fn what_is_read_after_a_lost_answer_is_durable() {
     let mut there = 0;

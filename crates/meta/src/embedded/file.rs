@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use cinclus_env::DiskError;
-use cinclus_env::disk::DiskLock;
+use cinclus_env::disk::{DiskLock, OpenMode};
 use parking_lot::{RwLock, RwLockReadGuard};
 use redb::{
     Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, StorageBackend, StorageError,
@@ -18,6 +18,9 @@ use super::overlay::Overlay;
 use crate::entry::{Entry, Revision};
 use crate::error::{MetaError, OpenError};
 use crate::plan::State;
+
+/// So much at once is read and written when the file is written again.
+const PIECE_BYTES: usize = 64 << 10;
 
 /// The open file. After an error of a write it is opened again; while that fails it can be read, or, after a
 /// failed sync, not even that.
@@ -57,8 +60,10 @@ impl MetaFile {
             let new = file.open_at(&fresh)?;
             file.put_in_place(new, &fresh)?;
         } else {
-            // A crash may have come before the name was durable.
-            file.sync_names().map_err(|error| file.failed(&error))?;
+            // A crash may have come before the name was durable; and the process of before may have ended
+            // after a failed sync, of which nothing tells.
+            let durable = file.sync_names().and_then(|()| file.write_again());
+            durable.map_err(|error| file.failed(&error))?;
         }
         let database = file.open_at(&file.path)?;
         *file.database.write() = Some(database);
@@ -78,7 +83,7 @@ impl MetaFile {
         renamed.and_then(|()| self.sync_names()).map_err(|error| self.failed(&error))
     }
 
-    /// Removes what a renewal left that was cut short.
+    /// Removes what was left of a file that was not made to its end.
     fn remove_fresh(&self) -> Result<PathBuf, OpenError> {
         let fresh = self.path.with_extension(format::FRESH_EXTENSION);
         match self.blocking.on(self.blocking.disk.remove_file(&fresh)) {
@@ -116,11 +121,11 @@ impl MetaFile {
     pub(super) fn reopen(&self) -> Result<(), OpenError> {
         let mut database = self.database.write();
         *database = None;
-        let opened = self.open_at(&self.path).and_then(|opened| {
-            // Asked after opening, which may sync too.
-            if self.sync_failed.load(Ordering::SeqCst) { self.renew(opened) } else { Ok(opened) }
-        });
-        match opened {
+        let believed = match self.sync_failed.load(Ordering::SeqCst) {
+            true => self.write_again().map_err(|error| self.failed(&error)),
+            false => Ok(()),
+        };
+        match believed.and_then(|()| self.open_at(&self.path)) {
             Ok(opened) => *database = Some(opened),
             Err(error) => {
                 *database = self.open_for_reading();
@@ -140,22 +145,31 @@ impl MetaFile {
         open(&self.path, Overlay::new(under).ok()?, self.cache_bytes_max).ok()
     }
 
-    /// After a failed sync the kernel may show pages that are on no disk and never will be. What can be read
-    /// goes into a new file, which then takes the place of this one.
-    fn renew(&self, old: Database) -> Result<Database, OpenError> {
-        let fresh = self.remove_fresh()?;
+    /// Writes the whole file again as it is seen, and syncs it.
+    ///
+    /// After a failed sync the kernel shows pages that are on no disk and takes them for clean. Nothing may be
+    /// built on them: redb writes only what it changes. Here they become what any unfinished commit of redb
+    /// is, of which a crash may leave every part.
+    fn write_again(&self) -> Result<(), DiskError> {
+        let disk = &self.blocking.disk;
+        self.blocking.on(async {
+            let file = disk.open(&self.path, OpenMode::ReadWrite).await?;
+            let len = file.length().await?;
+            file.set_len(len).await?;
+            let mut offset = 0;
+            while offset < len {
+                let piece = file.read_at(offset, PIECE_BYTES.min((len - offset) as usize)).await?;
+                let read = piece.len() as u64;
+                // A hole stays one: it takes no room on a full disk. No page of redb is all zeros.
+                if piece.iter().any(|byte| *byte != 0) {
+                    file.write_at(offset, vec![piece]).await?;
+                }
+                offset += read;
+            }
+            file.sync_data().await
+        })?;
         self.sync_failed.store(false, Ordering::SeqCst);
-        let renewed = (|| {
-            let new = self.open_at(&fresh)?;
-            copy(&old, &new).map_err(|error| self.failed(&error))?;
-            self.put_in_place(new, &fresh)?;
-            drop(old);
-            self.open_at(&self.path)
-        })();
-        if renewed.is_err() {
-            self.sync_failed.store(true, Ordering::SeqCst);
-        }
-        renewed
+        Ok(())
     }
 
     pub(super) fn get(&self, key: &str) -> Result<Option<Entry>, MetaError> {
@@ -325,31 +339,6 @@ fn not_opened(path: &Path, error: DatabaseError) -> OpenError {
         return OpenError::Io { file, reason };
     }
     OpenError::Corrupt { file, reason }
-}
-
-/// Writes all of `old` into `new`, which is empty.
-fn copy(old: &Database, new: &Database) -> Result<(), redb::Error> {
-    let read = old.begin_read()?;
-    let write = new.begin_write()?;
-    {
-        let mut head = write.open_table(HEAD)?;
-        for row in read.open_table(HEAD)?.iter()? {
-            let (key, value) = row?;
-            head.insert(key.value(), value.value())?;
-        }
-        let mut entries = write.open_table(ENTRIES)?;
-        for row in read.open_table(ENTRIES)?.iter()? {
-            let (key, record) = row?;
-            entries.insert(key.value(), record.value())?;
-        }
-        let mut leased = write.open_table(LEASED)?;
-        for row in read.open_table(LEASED)?.iter()? {
-            let (key, lease) = row?;
-            leased.insert(key.value(), lease.value())?;
-        }
-    }
-    write.commit()?;
-    Ok(())
 }
 
 /// The format that the file names, or `None` for a file without any table: one that was just made.

@@ -1,5 +1,5 @@
 //! The layout of `meta.redb`. Beside it lie `meta.lock`, locked by the process that has the file open, and, for
-//! a moment when the file is made or replaced, `meta.fresh`, which becomes `meta.redb`.
+//! a moment when the file is made, `meta.fresh`, which becomes `meta.redb`.
 //!
 //! | table | key | value |
 //! | --- | --- | --- |
@@ -19,7 +19,7 @@ pub(super) const FILE_NAME: &str = "meta.redb";
 /// The name of the file that is locked while the store is open.
 pub(super) const LOCK_NAME: &str = "meta.lock";
 
-/// The extension of the file that replaces one which could not be synced.
+/// The extension of the file while it is made.
 pub(super) const FRESH_EXTENSION: &str = "fresh";
 
 /// The newest layout that this version reads, and the one it writes.
