@@ -17,10 +17,10 @@ use cinclus_node::{Node, NodeParts};
 use cinclus_proxy::{Proxy, ProxyParts};
 use cinclus_query::OneWorker;
 use cinclus_rpc::{CoordApi, NodeApi};
+use cinclus_segment::LocalObjects;
 use cinclus_types::{NodeId, NodeInfo};
 use cinclus_worker::Worker;
 use object_store::ObjectStore;
-use object_store::local::LocalFileSystem;
 
 use crate::config::ServerConfig;
 
@@ -129,6 +129,61 @@ async fn log_storage(config: &ServerConfig, env: &Env, meta: DynMetaStore) -> an
 }
 
 async fn object_storage(env: &Env, dir: &Path) -> anyhow::Result<Arc<dyn ObjectStore>> {
-    cinclus_env::disk::create_dir_synced(&*env.disk, dir).await?;
-    Ok(Arc::new(LocalFileSystem::new_with_prefix(dir)?.with_fsync(true)))
+    Ok(Arc::new(LocalObjects::open(env.disk.clone(), dir).await?))
+}
+
+#[cfg(test)]
+mod tests {
+    use cinclus_env::Disk;
+    use cinclus_env::disk::{Keep, OsDisk, read_file};
+    use cinclus_meta::Txn;
+
+    use super::*;
+
+    const DIR: &str = "/srv/cinclus";
+
+    #[tokio::test]
+    async fn a_data_directory_is_whole_after_a_power_cut_at_every_operation() {
+        let dir = Path::new(DIR);
+        let (env, disk) = Env::test_with_disk(0);
+        take_data_dir(&env, dir).await.unwrap();
+        disk.crash(Keep::Nothing);
+        assert_eq!(read_file(&disk, &dir.join("FORMAT")).await.unwrap(), "1\n", "it was taken, so it stays");
+        for n in 1..=disk.operations() {
+            for keep in [Keep::Nothing, Keep::Everything, Keep::Random] {
+                let (env, disk) = Env::test_with_disk(n);
+                disk.crash_at(n);
+                assert!(take_data_dir(&env, dir).await.is_err());
+                disk.crash(keep);
+                let taken = take_data_dir(&env, dir).await;
+                taken.unwrap_or_else(|error| panic!("operation {n}, {keep:?}: {error:#}"));
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn the_metadata_of_a_new_data_directory_survives_a_power_cut() {
+        let dir = Path::new(DIR);
+        let (env, disk) = Env::test_with_disk(0);
+        let lock = take_data_dir(&env, dir).await.unwrap();
+        let meta = metadata(&env, &dir.join("meta")).await.unwrap();
+        meta.commit(Txn::new().put("key", "value")).await.unwrap();
+        disk.crash(Keep::Nothing);
+        drop((meta, lock));
+        let _lock = take_data_dir(&env, dir).await.unwrap();
+        let meta = metadata(&env, &dir.join("meta")).await.unwrap();
+        assert_eq!(meta.get("key").await.unwrap().unwrap().value, "value");
+    }
+
+    /// The objects themselves go through the operating system, so there is a folder of the same name on both.
+    #[tokio::test]
+    async fn the_folder_of_the_objects_survives_a_power_cut() {
+        let real = tempfile::tempdir().unwrap();
+        let dir = real.path().join("objects");
+        OsDisk::new().create_dir_all(&dir).await.unwrap();
+        let (env, disk) = Env::test_with_disk(0);
+        object_storage(&env, &dir).await.unwrap();
+        disk.crash(Keep::Nothing);
+        assert!(disk.exists(&dir).await.unwrap());
+    }
 }
