@@ -4,7 +4,8 @@ use cinclus_node::NodeConfig;
 use cinclus_rpc::Freshness;
 use cinclus_types::{MessageId, PChannel, SegmentState};
 
-use crate::world::{Life, Shard, World};
+use crate::shard::Shard;
+use crate::world::{Life, World};
 
 const BOUND: u64 = 8 << 20;
 const DATA: u64 = 200 << 20;

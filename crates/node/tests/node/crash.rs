@@ -1,14 +1,19 @@
-//! The process ends before and after every effect on object storage, catalog and log: what was acknowledged
-//! is there, what was under way is there or not, and nothing else (W2, W6, W7).
+//! The process ends before and after every effect on object storage, catalog and log, or the power goes at
+//! every operation of the disk: what was acknowledged is there, what was under way is there or not, and nothing
+//! else (W2, W6, W7).
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use cinclus_env::disk::{Keep, MemoryDisk};
 use cinclus_rpc::Freshness;
+use cinclus_segment::files::{read_chunk, read_deletes};
 use cinclus_types::{PartitionId, Tick};
 
 use crate::model::Model;
-use crate::world::{Life, Shard, World};
+use crate::shard::Shard;
+use crate::world::{Life, World};
 
 #[derive(Clone, Debug)]
 enum Op {
@@ -49,7 +54,7 @@ impl Known {
             Op::Truncate => vec![shard.truncate()],
         };
         self.under_way = Some(op.clone());
-        let tick = life.append(batch).await.unwrap().tick;
+        let tick = life.appended(batch).await;
         self.under_way = None;
         self.happened(&op, tick);
     }
@@ -77,20 +82,16 @@ impl Known {
     }
 
     /// Compares with the model; what was under way has happened or not.
-    async fn check(&mut self, life: &Life, at: u64) {
+    async fn check(&mut self, life: &Life, at: &str) {
         let (tick, rows) = life.rows(&self.shard, Freshness::Strong).await;
         if let Some(op) = self.under_way.take().filter(|_| rows != self.model.rows(tick)) {
             self.happened(&op, tick);
         }
-        assert_eq!(rows, self.model.rows(tick), "stopped at {at}, {}", self.shard.vchannel);
-        assert_eq!(
-            life.count(&self.shard, Freshness::Strong).await,
-            self.model.count(tick),
-            "stopped at {at}"
-        );
+        assert_eq!(rows, self.model.rows(tick), "{at}, {}", self.shard.vchannel);
+        assert_eq!(life.count(&self.shard, Freshness::Strong).await, self.model.count(tick), "{at}");
         for &before in &self.snapshots {
             let (_, rows) = life.rows(&self.shard, Freshness::Snapshot(before)).await;
-            assert_eq!(rows, self.model.rows(before), "stopped at {at}, {} at {before}", self.shard.vchannel);
+            assert_eq!(rows, self.model.rows(before), "{at}, {} at {before}", self.shard.vchannel);
         }
         self.snapshots.push(tick);
     }
@@ -123,8 +124,7 @@ async fn script(life: &Life, known: &mut [Known; 2], dim: usize) {
     life.pause(Duration::from_secs(1_300)).await;
 }
 
-fn world() -> World {
-    let mut world = World::new(7, 1);
+fn small_chunks(mut world: World) -> World {
     world.config.chunk_bytes_min = 2 << 10;
     world
 }
@@ -138,23 +138,40 @@ fn named(life: &Life, known: &[Known]) -> BTreeSet<String> {
     chunks.chain(deletes).collect()
 }
 
-/// One run that ends at the given moment, and what the lives after it see.
-fn run(stop_at: Option<u64>) -> u64 {
-    let world = world();
-    let shards = [1, 2].map(|id| Shard::new(&world.channels[0], id));
-    let mut known = shards.map(Known::of);
+/// Every object that the catalog names has the rows and deletes that it says.
+async fn check_files(life: &Life, known: &[Known], at: &str) {
+    let (objects, compute) = (&life.objects, &life.env.compute);
+    for Known { shard, .. } in known {
+        let schema = life.collections.view().collection(shard.collection).unwrap().schema().clone();
+        let view = life.segments.view(&shard.vchannel);
+        for chunk in view.segments.values().flat_map(|segment| &segment.chunks) {
+            let (rows, _) =
+                read_chunk(objects, compute, chunk, &schema).await.unwrap_or_else(|e| panic!("{at}: {e}"));
+            assert_eq!(rows.count as u64, chunk.rows, "{at}: {}", chunk.object);
+        }
+        for file in &view.vchannel.delete_files {
+            let deletes = read_deletes(objects, compute, file).await.unwrap_or_else(|e| panic!("{at}: {e}"));
+            assert_eq!(deletes.ticks.len() as u64, file.rows, "{at}: {}", file.object);
+        }
+    }
+}
+
+/// A life that something ends, and what the lives after it see. `end` comes after each life; `stop` says
+/// before the script when it is to be stopped, and what that is called.
+fn run(world: &World, end: impl Fn(&World), stop: impl FnOnce(&World) -> String) {
+    let mut known = [1, 2].map(|id| Known::of(Shard::new(&world.channels[0], id)));
     world.live(async |life: Life| {
         for known in &known {
             life.create(&known.shard).await;
         }
     });
-    world.effects.begin(stop_at);
-    let at = stop_at.unwrap_or_default();
+    end(world);
+    let at = &stop(world);
     let dim = world.dim;
     world.live_until_stopped(async |life: Life| script(&life, &mut known, dim).await);
-    let moments = world.effects.moments();
-    world.effects.begin(None);
+    end(world);
     world.live(async |life: Life| {
+        check_files(&life, &known, at).await;
         for known in &mut known {
             known.check(&life, at).await;
         }
@@ -163,6 +180,7 @@ fn run(stop_at: Option<u64>) -> u64 {
         life.flush(&known[0].shard).await;
         known[1].append(&life, dim, Op::Delete(None, vec![0, 11])).await;
     });
+    end(world);
     world.live(async |life: Life| {
         for known in &mut known {
             known.check(&life, at).await;
@@ -171,19 +189,66 @@ fn run(stop_at: Option<u64>) -> u64 {
         life.pause(Duration::from_secs(1_300)).await;
         life.node.sweep().await.unwrap();
         // Everything that is named is there, and nothing else.
-        assert_eq!(BTreeSet::from_iter(world.objects()), named(&life, &known), "stopped at {at}");
+        assert_eq!(BTreeSet::from_iter(world.objects()), named(&life, &known), "{at}");
         for known in &mut known {
             known.check(&life, at).await;
         }
     });
-    moments
 }
 
 #[test]
 fn a_crash_at_any_effect_loses_nothing_and_leaves_no_object() {
+    let run = |stop_at: Option<u64>| {
+        let world = small_chunks(World::new(7, 1));
+        let moments = Cell::new(None);
+        let end = |world: &World| {
+            // The first life ends before anything is counted.
+            moments.set(moments.get().map(|counted: u64| counted.max(world.effects.moments())));
+            world.effects.begin(None);
+        };
+        run(&world, end, |world| {
+            world.effects.begin(stop_at);
+            moments.set(Some(0));
+            format!("stopped at {stop_at:?}")
+        });
+        moments.get().unwrap()
+    };
     let moments = run(None);
     assert!(moments > 40, "the script has too few effects: {moments}");
     for stop_at in 1..=moments {
         run(Some(stop_at));
+    }
+}
+
+/// The power goes in the middle of an operation of the script; answers how many there are.
+fn run_on_disk(seed: u64, stop_at: Option<u64>, keep: Keep) -> u64 {
+    let world = small_chunks(World::on_disk(seed, 1));
+    let disk: &MemoryDisk = world.disk.as_ref().unwrap();
+    let (begun, operations) = (Cell::new(None), Cell::new(0));
+    let end = |world: &World| {
+        world.effects.begin(None);
+        if let Some(begun) = begun.take() {
+            operations.set(disk.operations() - begun);
+        }
+        disk.crash(keep);
+    };
+    let stop = |_: &World| {
+        begun.set(Some(disk.operations()));
+        stop_at.inspect(|at| disk.crash_at(disk.operations() + at));
+        format!("the power went at {stop_at:?}, keeping {keep:?}, seed {seed}")
+    };
+    run(&world, end, stop);
+    operations.get()
+}
+
+#[test]
+fn a_power_cut_at_any_operation_of_the_disk_loses_nothing_and_leaves_no_object() {
+    let operations = run_on_disk(1, None, Keep::Nothing);
+    assert!(operations > 100, "the script has too few operations: {operations}");
+    for at in 1..=operations {
+        let other = if at.is_multiple_of(2) { Keep::Random } else { Keep::Everything };
+        for keep in [Keep::Nothing, other] {
+            run_on_disk(at, Some(at), keep);
+        }
     }
 }

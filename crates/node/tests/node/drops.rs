@@ -6,7 +6,8 @@ use std::time::Duration;
 use cinclus_rpc::Freshness;
 
 use crate::effects::Gates;
-use crate::world::{Life, Shard, World};
+use crate::shard::Shard;
+use crate::world::{Life, World};
 
 fn rows(keys: std::ops::Range<i64>) -> Vec<(i64, i64)> {
     keys.map(|key| (key, 1)).collect()

@@ -2,17 +2,20 @@
 
 use std::fmt;
 use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use cinclus_env::Disk;
+use cinclus_env::disk::MemoryDisk;
 use cinclus_log_storage::{LogError, LogReader, LogStorage, LogWriter, OpenOptions};
 use cinclus_meta::{CommitOutcome, DynMetaStore, Entry, LeaseId, MetaError, MetaStore, Revision, Txn, Watch};
 use cinclus_types::{MessageId, PChannel};
 use futures::StreamExt;
 use futures::stream::BoxStream;
-use object_store::path::Path;
+use object_store::path::Path as ObjectPath;
 use object_store::{
     CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
     PutMultipartOptions, PutOptions, PutPayload, PutResult,
@@ -26,6 +29,8 @@ pub(crate) struct Effects {
     state: Arc<Mutex<State>>,
     stopped: watch::Sender<bool>,
     gates: watch::Sender<Gates>,
+    /// Counts each moment as an operation, so that its power goes there too.
+    disk: Option<MemoryDisk>,
 }
 
 /// What waits at the moment.
@@ -50,13 +55,30 @@ impl Effects {
             state: Arc::default(),
             stopped: watch::Sender::new(false),
             gates: watch::Sender::new(Gates::default()),
+            disk: None,
         }
+    }
+
+    pub(crate) fn with_disk(disk: MemoryDisk) -> Effects {
+        Effects { disk: Some(disk), ..Effects::new() }
     }
 
     /// Starts counting again; nothing happens from the moment `stop_at` on.
     pub(crate) fn begin(&self, stop_at: Option<u64>) {
         *self.state.lock() = State { stop_at, ..State::default() };
         self.stopped.send_replace(false);
+    }
+
+    /// What a call came to. If it failed because the power went, everything ends, and nobody learns of it.
+    pub(crate) async fn powered<T, E: fmt::Display>(&self, outcome: Result<T, E>) -> T {
+        match outcome {
+            Ok(output) => output,
+            Err(_) if self.disk.as_ref().is_some_and(|disk| !disk.is_powered()) => {
+                self.stopped.send_replace(true);
+                std::future::pending().await
+            }
+            Err(error) => panic!("{error}"),
+        }
     }
 
     pub(crate) fn moments(&self) -> u64 {
@@ -96,6 +118,9 @@ impl Effects {
         if stops {
             self.stopped.send_replace(true);
             std::future::pending::<()>().await;
+        }
+        if let Some(disk) = &self.disk {
+            self.powered(disk.sync_dir(Path::new("/")).await).await;
         }
     }
 
@@ -207,7 +232,7 @@ impl fmt::Display for StoppableObjects {
 impl ObjectStore for StoppableObjects {
     async fn put_opts(
         &self,
-        location: &Path,
+        location: &ObjectPath,
         payload: PutPayload,
         options: PutOptions,
     ) -> object_store::Result<PutResult> {
@@ -224,26 +249,30 @@ impl ObjectStore for StoppableObjects {
 
     async fn put_multipart_opts(
         &self,
-        location: &Path,
+        location: &ObjectPath,
         options: PutMultipartOptions,
     ) -> object_store::Result<Box<dyn MultipartUpload>> {
         self.inner.put_multipart_opts(location, options).await
     }
 
-    async fn get_opts(&self, location: &Path, options: GetOptions) -> object_store::Result<GetResult> {
+    async fn get_opts(&self, location: &ObjectPath, options: GetOptions) -> object_store::Result<GetResult> {
         self.effects.pass(|gates| gates.gets).await;
         self.inner.get_opts(location, options).await
     }
 
-    async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> object_store::Result<Vec<Bytes>> {
+    async fn get_ranges(
+        &self,
+        location: &ObjectPath,
+        ranges: &[Range<u64>],
+    ) -> object_store::Result<Vec<Bytes>> {
         self.effects.pass(|gates| gates.gets).await;
         self.inner.get_ranges(location, ranges).await
     }
 
     fn delete_stream(
         &self,
-        locations: BoxStream<'static, object_store::Result<Path>>,
-    ) -> BoxStream<'static, object_store::Result<Path>> {
+        locations: BoxStream<'static, object_store::Result<ObjectPath>>,
+    ) -> BoxStream<'static, object_store::Result<ObjectPath>> {
         let effects = self.effects.clone();
         let checked = locations.then(move |location| {
             let effects = effects.clone();
@@ -255,15 +284,20 @@ impl ObjectStore for StoppableObjects {
         self.inner.delete_stream(checked.boxed())
     }
 
-    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, object_store::Result<ObjectMeta>> {
+    fn list(&self, prefix: Option<&ObjectPath>) -> BoxStream<'static, object_store::Result<ObjectMeta>> {
         self.inner.list(prefix)
     }
 
-    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> object_store::Result<ListResult> {
+    async fn list_with_delimiter(&self, prefix: Option<&ObjectPath>) -> object_store::Result<ListResult> {
         self.inner.list_with_delimiter(prefix).await
     }
 
-    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> object_store::Result<()> {
+    async fn copy_opts(
+        &self,
+        from: &ObjectPath,
+        to: &ObjectPath,
+        options: CopyOptions,
+    ) -> object_store::Result<()> {
         self.inner.copy_opts(from, to, options).await
     }
 }

@@ -12,6 +12,8 @@ mod model;
 mod poison;
 mod random;
 mod sealed;
+mod shard;
+mod stores;
 mod world;
 
 // The worker's own source: roles do not depend on each other (A3), and a worker of the tests' own would not

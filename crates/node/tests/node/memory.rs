@@ -2,7 +2,8 @@
 
 use cinclus_rpc::{AppendError, Freshness, QueryPlan, ReadError};
 
-use crate::world::{Life, Shard, World};
+use crate::shard::Shard;
+use crate::world::{Life, World};
 
 fn rows(from: i64) -> Vec<(i64, i64)> {
     (from..from + 100).map(|key| (key, 1)).collect()

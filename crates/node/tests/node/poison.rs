@@ -5,7 +5,8 @@ use cinclus_rpc::{AppendError, Freshness, NodeApi, QueryPlan, ReadError};
 use cinclus_types::message::{Draft, Header};
 use cinclus_types::{MessageId, Tick};
 
-use crate::world::{Life, Shard, World};
+use crate::shard::Shard;
+use crate::world::{Life, World};
 
 const COUNT: QueryPlan = QueryPlan { filter: None, limit: None, count_only: true, output: Vec::new() };
 

@@ -8,7 +8,8 @@ use cinclus_rpc::{Freshness, ReadError};
 use cinclus_types::{PartitionId, Tick};
 
 use crate::model::Model;
-use crate::world::{Life, Shard, World};
+use crate::shard::Shard;
+use crate::world::{Life, World};
 
 /// What a test knows of a shard.
 struct Known {

@@ -7,8 +7,9 @@ use cinclus_rpc::{Freshness, SegmentLoad, SegmentsRead, WorkerApi};
 use cinclus_types::{Keys, Tick};
 
 use crate::effects::Gates;
+use crate::shard::Shard;
 use crate::worker::Worker;
-use crate::world::{Life, Shard, World};
+use crate::world::{Life, World};
 
 fn rows(keys: std::ops::Range<i64>) -> Vec<(i64, i64)> {
     keys.map(|key| (key, 1)).collect()

@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cinclus_catalog::{
-    CatalogChange, CollectionEntry, Collections, LoadState, PartitionEntry, SchemaVersion, Segments,
-};
+use cinclus_catalog::{CatalogChange, Collections, Segments};
+use cinclus_env::disk::MemoryDisk;
 use cinclus_env::{DynClock, Env, LocalTicks, TokioClock};
 use cinclus_log_storage::{DynLogStorage, LogStorage, MemoryLogStorage};
 use cinclus_meta::{Config, DynMetaStore, MemoryMetaStore};
@@ -16,23 +15,17 @@ use cinclus_rpc::{
     AppendError, Appended, Freshness, NodeApi, NodeError, QueryAnswer, QueryPlan, ReadError, ShardQuery,
     ShardRead,
 };
-use cinclus_types::message::body::{BodyMeta, CreateCollectionBody, DeleteBody, InsertBody};
-use cinclus_types::message::{Draft, Header};
-use cinclus_types::{
-    CollectionId, CollectionSchema, Column, ColumnData, ConsistencyLevel, DataType, DatabaseId, FieldId,
-    FieldSchema, Keys, MessageId, PChannel, PartitionId, Rows, SegmentEntry, Term, Tick, VChannel,
-};
+use cinclus_types::message::Draft;
+use cinclus_types::{ColumnData, MessageId, PChannel, PartitionId, SegmentEntry, Term, Tick};
 use futures::TryStreamExt;
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
 use parking_lot::Mutex;
 
 use crate::effects::{Effects, StoppableLog, StoppableMeta, StoppableObjects};
+use crate::shard::{KEY, Shard, VALUE};
+use crate::stores::{log_on_disk, objects_on_disk};
 use crate::worker::Worker;
-
-pub(crate) const KEY: FieldId = FieldId(100);
-pub(crate) const VALUE: FieldId = FieldId(101);
-const VECTOR: FieldId = FieldId(102);
 
 /// Everything that outlives a node.
 pub(crate) struct World {
@@ -42,6 +35,8 @@ pub(crate) struct World {
     pub(crate) channels: Vec<PChannel>,
     pub(crate) objects: Arc<InMemory>,
     storage: MemoryLogStorage,
+    /// Has logs and objects instead of the memory.
+    pub(crate) disk: Option<MemoryDisk>,
     meta: DynMetaStore,
     /// The dimensions of vectors: how many bytes a row has.
     pub(crate) dim: usize,
@@ -73,6 +68,7 @@ impl World {
             channels: (0..channels).map(|index| PChannel::numbered("log", index)).collect(),
             objects: Arc::new(InMemory::new()),
             storage: MemoryLogStorage::new(),
+            disk: None,
             meta: Arc::new(meta),
             dim: 4,
             past: Mutex::new(Past { lives: 0, unix_ms: Env::TEST_UNIX_MS }),
@@ -80,12 +76,20 @@ impl World {
         }
     }
 
+    /// A world whose logs and objects are files of a disk whose power can go. Metadata is durable at once; the
+    /// power can go before and after each commit.
+    pub(crate) fn on_disk(seed: u64, channels: u32) -> World {
+        let disk = MemoryDisk::new(seed);
+        let effects = Effects::with_disk(disk.clone());
+        World { disk: Some(disk), effects, ..World::new(seed, channels) }
+    }
+
     /// Runs a node with all channels open; when `body` returns, everything of it is gone at once.
     pub(crate) fn live<T>(&self, body: impl AsyncFnOnce(Life) -> T) -> T {
         self.live_until_stopped(body).expect("nothing stops this life")
     }
 
-    /// As [`World::live`], or `None` if an effect was the last one.
+    /// As [`World::live`], or `None` if an effect was the last one, or the power went.
     pub(crate) fn live_until_stopped<T>(&self, body: impl AsyncFnOnce(Life) -> T) -> Option<T> {
         let (term, unix_ms) = {
             let mut past = self.past.lock();
@@ -107,8 +111,13 @@ impl World {
 
     /// The names of all objects.
     pub(crate) fn objects(&self) -> Vec<String> {
-        let objects = self.objects.clone();
-        let listed = futures::executor::block_on(objects.list(None).try_collect::<Vec<_>>()).unwrap();
+        let listed = futures::executor::block_on(async {
+            let objects: Arc<dyn ObjectStore> = match &self.disk {
+                Some(disk) => objects_on_disk(disk).await.unwrap(),
+                None => self.objects.clone(),
+            };
+            objects.list(None).try_collect::<Vec<_>>().await.unwrap()
+        });
         listed.into_iter().map(|object| object.location.to_string()).collect()
     }
 
@@ -142,6 +151,15 @@ impl World {
         })
     }
 
+    async fn stores(&self, env: &Env, meta: &DynMetaStore) -> (DynLogStorage, Arc<dyn ObjectStore>) {
+        let Some(disk) = &self.disk else {
+            return (Arc::new(self.storage.clone()), self.objects.clone());
+        };
+        let log = log_on_disk(disk, env, meta.clone()).await;
+        let objects = objects_on_disk(disk).await;
+        (self.effects.powered(log).await, self.effects.powered(objects).await)
+    }
+
     /// Where a log begins now.
     pub(crate) async fn earliest(&self, channel: &PChannel) -> MessageId {
         self.storage.earliest(channel).await.unwrap()
@@ -156,9 +174,11 @@ pub(crate) struct Life {
     pub(crate) worker: Arc<Worker>,
     pub(crate) collections: Collections,
     pub(crate) segments: Segments,
+    pub(crate) objects: Arc<dyn ObjectStore>,
     pub(crate) term: Term,
     /// The logs that stay closed, and why.
     pub(crate) corrupt: BTreeMap<PChannel, String>,
+    effects: Effects,
     dim: usize,
 }
 
@@ -168,16 +188,16 @@ impl Life {
         let effects = world.effects.clone();
         let meta: DynMetaStore =
             Arc::new(StoppableMeta { inner: world.meta.clone(), effects: effects.clone() });
-        let storage: DynLogStorage =
-            Arc::new(StoppableLog { inner: Arc::new(world.storage.clone()), effects: effects.clone() });
+        let (storage, objects) = world.stores(&env, &meta).await;
+        let storage: DynLogStorage = Arc::new(StoppableLog { inner: storage, effects: effects.clone() });
         let objects: Arc<dyn ObjectStore> =
-            Arc::new(StoppableObjects { inner: world.objects.clone(), effects: effects.clone() });
+            Arc::new(StoppableObjects { inner: objects, effects: effects.clone() });
         let collections = Collections::open(meta.clone(), &env).await.unwrap();
         let segments = Segments::open(meta, &env).await.unwrap();
         let worker = Arc::new(Worker::new(objects.clone(), env.clone()));
         let parts = NodeParts {
             storage,
-            objects,
+            objects: objects.clone(),
             collections: collections.clone(),
             segments: segments.clone(),
             ticks: Arc::new(LocalTicks::new(clock)),
@@ -190,10 +210,10 @@ impl Life {
             match node.open_channel(channel, term).await {
                 Ok(()) => {}
                 Err(NodeError::Corrupt { channel, reason }) => drop(corrupt.insert(channel, reason)),
-                Err(error) => panic!("{channel}: {error}"),
+                Err(error) => effects.powered(Err(error)).await,
             }
         }
-        Life { env, node, worker, collections, segments, term, corrupt, dim: world.dim }
+        Life { env, node, worker, collections, segments, objects, term, corrupt, effects, dim: world.dim }
     }
 
     pub(crate) async fn pause(&self, span: Duration) {
@@ -210,9 +230,14 @@ impl Life {
         self.node.append(&channel, self.term, batch).await
     }
 
+    /// Appends, and does not return if the power went.
+    pub(crate) async fn appended(&self, batch: Vec<Draft>) -> Tick {
+        self.effects.powered(self.append(batch).await).await.tick
+    }
+
     /// Puts the creation of a collection into the log only.
     pub(crate) async fn append_creation(&self, shard: &Shard) {
-        self.append(vec![shard.creation(self.dim)]).await.unwrap();
+        self.appended(vec![shard.creation(self.dim)]).await;
     }
 
     /// Creates a collection, loaded.
@@ -236,23 +261,23 @@ impl Life {
     }
 
     pub(crate) async fn insert(&self, shard: &Shard, partition: PartitionId, rows: &[(i64, i64)]) -> Tick {
-        self.append(vec![shard.insert(self.dim, partition, rows)]).await.unwrap().tick
+        self.appended(vec![shard.insert(self.dim, partition, rows)]).await
     }
 
     pub(crate) async fn delete(&self, shard: &Shard, keys: &[i64]) -> Tick {
-        self.append(vec![shard.delete(None, keys)]).await.unwrap().tick
+        self.appended(vec![shard.delete(None, keys)]).await
     }
 
     /// Seals the segments of a shard and waits until they are in files.
     pub(crate) async fn flush(&self, shard: &Shard) -> Tick {
-        let tick = self.append(vec![shard.manual_flush()]).await.unwrap().tick;
-        self.node.persist(&shard.vchannel, tick).await.unwrap();
+        let tick = self.appended(vec![shard.manual_flush()]).await;
+        self.effects.powered(self.node.persist(&shard.vchannel, tick).await).await;
         tick
     }
 
     /// A round of persisting that covers everything appended so far.
     pub(crate) async fn persist(&self, shard: &Shard) {
-        self.node.persist(&shard.vchannel, Tick::ZERO).await.unwrap();
+        self.effects.powered(self.node.persist(&shard.vchannel, Tick::ZERO).await).await;
     }
 
     pub(crate) async fn try_query(
@@ -328,153 +353,5 @@ impl Life {
         let view = self.segments.view(&shard.vchannel);
         let sealed = |s: &&Arc<SegmentEntry>| s.state == cinclus_types::SegmentState::Sealed;
         view.segments.values().filter(sealed).cloned().collect()
-    }
-}
-
-/// A collection with one shard and two partitions.
-#[derive(Clone, Debug)]
-pub(crate) struct Shard {
-    pub(crate) collection: CollectionId,
-    pub(crate) vchannel: VChannel,
-}
-
-impl Shard {
-    pub(crate) fn new(channel: &PChannel, collection: i64) -> Shard {
-        let collection = CollectionId(collection);
-        Shard { collection, vchannel: channel.shard(collection, 0) }
-    }
-
-    pub(crate) fn partition(&self, index: i64) -> PartitionId {
-        PartitionId(self.collection.0 * 10 + index)
-    }
-
-    fn name(&self) -> String {
-        format!("c{}", self.collection)
-    }
-
-    fn schema(&self, dim: usize) -> CollectionSchema {
-        let fields = vec![
-            FieldSchema::new(KEY, "key", DataType::Int64).as_primary_key(),
-            FieldSchema::new(VALUE, "value", DataType::Int64),
-            FieldSchema::new(VECTOR, "vector", DataType::FloatVector).with_param("dim", dim),
-        ];
-        CollectionSchema { name: self.name(), fields, ..CollectionSchema::default() }
-    }
-
-    fn meta(&self, partition: Option<PartitionId>) -> BodyMeta {
-        BodyMeta {
-            vchannel: self.vchannel.clone(),
-            database: DatabaseId(1),
-            database_name: "default".to_owned(),
-            collection: self.collection,
-            collection_name: self.name(),
-            partition,
-            partition_name: String::new(),
-        }
-    }
-
-    fn entry(&self, dim: usize, loaded: bool) -> CollectionEntry {
-        let partition = |index| PartitionEntry {
-            id: self.partition(index),
-            name: format!("p{index}"),
-            created: Tick::ZERO,
-        };
-        let load = if loaded {
-            LoadState::Loaded { partitions: None, fields: Vec::new(), replicas: 1 }
-        } else {
-            LoadState::Released
-        };
-        CollectionEntry {
-            id: self.collection,
-            database: DatabaseId(1),
-            name: self.name(),
-            schemas: vec![SchemaVersion { from: Tick::ZERO, schema: Arc::new(self.schema(dim)) }],
-            partitions: vec![partition(0), partition(1)],
-            vchannels: vec![self.vchannel.clone()],
-            consistency: ConsistencyLevel::Strong,
-            properties: BTreeMap::new(),
-            indexes: Vec::new(),
-            load,
-            created: Tick::ZERO,
-            updated: Tick::ZERO,
-        }
-    }
-
-    pub(crate) fn creation(&self, dim: usize) -> Draft {
-        let partitions = vec![self.partition(0), self.partition(1)];
-        let body = CreateCollectionBody {
-            database: DatabaseId(1),
-            database_name: "default".to_owned(),
-            collection: self.collection,
-            collection_name: self.name(),
-            schema: self.schema(dim),
-            properties: BTreeMap::new(),
-            consistency: ConsistencyLevel::Strong,
-            vchannels: vec![self.vchannel.clone()],
-            partitions: partitions.iter().map(|id| (*id, format!("p{id}"))).collect(),
-        };
-        let header =
-            Header::CreateCollection { collection: self.collection, partitions, database: DatabaseId(1) };
-        Draft::new(self.vchannel.clone(), header, body.encode())
-    }
-
-    pub(crate) fn insert(&self, dim: usize, partition: PartitionId, rows: &[(i64, i64)]) -> Draft {
-        let keys: Vec<i64> = rows.iter().map(|row| row.0).collect();
-        let floats =
-            keys.iter().flat_map(|key| (0..dim).map(move |at| (key * 31 + at as i64) as f32)).collect();
-        let columns = vec![
-            Column::new(KEY, ColumnData::Int64(keys)),
-            Column::new(VALUE, ColumnData::Int64(rows.iter().map(|row| row.1).collect())),
-            Column::new(VECTOR, ColumnData::FloatVector { dim, data: floats }),
-        ];
-        let rows = Rows { count: rows.len(), columns };
-        let header = Header::Insert {
-            collection: self.collection,
-            partition,
-            rows: rows.count as u64,
-            binary_size: rows.heap_bytes() as u64,
-            segment: None,
-            schema_version: 0,
-        };
-        let body = InsertBody::encode_rows(&self.meta(Some(partition)), &self.schema(dim), rows);
-        Draft::new(self.vchannel.clone(), header, body)
-    }
-
-    pub(crate) fn delete(&self, partition: Option<PartitionId>, keys: &[i64]) -> Draft {
-        let header = Header::Delete { collection: self.collection, rows: keys.len() as u64 };
-        let body = DeleteBody::encode(&self.meta(partition), Keys::Int64(keys.to_vec()));
-        Draft::new(self.vchannel.clone(), header, body)
-    }
-
-    fn of(&self, header: Header) -> Draft {
-        Draft::new(self.vchannel.clone(), header, bytes::Bytes::new())
-    }
-
-    /// An insert whose header is right, and whose body nobody can read.
-    pub(crate) fn unreadable_insert(&self, body: &'static [u8]) -> Draft {
-        let mut draft = self.insert(4, self.partition(0), &[(1, 1)]);
-        draft.payload = bytes::Bytes::from_static(body);
-        draft
-    }
-
-    pub(crate) fn manual_flush(&self) -> Draft {
-        self.of(Header::ManualFlush {
-            collection: self.collection,
-            flush_tick: Tick::ZERO,
-            segments: Vec::new(),
-        })
-    }
-
-    pub(crate) fn drop_partition(&self, partition: PartitionId) -> Draft {
-        self.of(Header::DropPartition { collection: self.collection, partition })
-    }
-
-    pub(crate) fn drop_collection(&self) -> Draft {
-        self.of(Header::DropCollection { collection: self.collection, database: DatabaseId(1) })
-    }
-
-    pub(crate) fn truncate(&self) -> Draft {
-        let (collection, segments) = (self.collection, Vec::new());
-        self.of(Header::TruncateCollection { database: DatabaseId(1), collection, segments })
     }
 }
