@@ -77,19 +77,26 @@ fn json_value(json: &serde_json::Value) -> Result<Value, &'static str> {
     }
 }
 
+/// The type of a constant.
+pub(crate) fn type_of_value(value: &Value) -> DataType {
+    match value {
+        Value::Bool(_) => DataType::Bool,
+        Value::Int(_) => DataType::Int64,
+        Value::Float(_) => DataType::Double,
+        Value::Text(_) => DataType::VarChar,
+        Value::Array(_) => DataType::Array,
+        Value::FloatVector(_) => DataType::FloatVector,
+        Value::Json(_) | Value::Null => DataType::Json,
+    }
+}
+
 /// The type of a value that is not a list; of an arithmetic value Int64, Double, or Json if it is only
 /// known for each row.
 pub(crate) fn type_of(term: &Term) -> DataType {
     match term {
         Term::Path(path) => path.value_type(),
         Term::Length(_) => DataType::Int64,
-        Term::Const(Value::Bool(_)) => DataType::Bool,
-        Term::Const(Value::Int(_)) => DataType::Int64,
-        Term::Const(Value::Float(_)) => DataType::Double,
-        Term::Const(Value::Text(_)) => DataType::VarChar,
-        Term::Const(Value::Array(_)) => DataType::Array,
-        Term::Const(Value::FloatVector(_)) => DataType::FloatVector,
-        Term::Const(Value::Json(_) | Value::Null) => DataType::Json,
+        Term::Const(value) => type_of_value(value),
         Term::Arith { op, left, right } => {
             let (left, right_type) = (type_of(left), type_of(right));
             let negative = matches!(right.as_ref(), Term::Const(Value::Int(..0)));
@@ -104,6 +111,23 @@ pub(crate) fn type_of(term: &Term) -> DataType {
     }
 }
 
+/// A type as Milvus calls it.
+pub(crate) fn type_name(data_type: DataType) -> &'static str {
+    match data_type {
+        DataType::Bool => "Bool",
+        DataType::Int8 => "Int8",
+        DataType::Int16 => "Int16",
+        DataType::Int32 => "Int32",
+        DataType::Int64 => "Int64",
+        DataType::Float => "Float",
+        DataType::Double => "Double",
+        DataType::VarChar => "VarChar",
+        DataType::Json => "JSON",
+        DataType::Array => "Array",
+        DataType::FloatVector => "FloatVector",
+    }
+}
+
 /// A value in the words of a message.
 pub(crate) fn describe(term: &Term) -> String {
     match term {
@@ -112,6 +136,15 @@ pub(crate) fn describe(term: &Term) -> String {
         Term::Length(path) => format!("the length of {}", path.name),
         Term::Arith { .. } => "a computed number".to_owned(),
     }
+}
+
+/// What is said of a value where a condition must stand.
+pub(crate) fn not_a_condition(term: &Term) -> String {
+    let mut what = format!("expected a condition, found {}", describe(term));
+    if type_of(term) == DataType::Bool {
+        what.push_str(&format!(": write `{term} == true`"));
+    }
+    what
 }
 
 /// A field in the words of a message.

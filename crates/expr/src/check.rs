@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use cinclus_types::{CollectionSchema, DataType, Value};
 
 use crate::ast::{ArithOp, CompareOp, Expr, Quantifier, Term};
-use crate::cast::{describe, describe_path, describe_value, fit, template_value, type_of, wanted};
+use crate::cast::{
+    describe, describe_path, describe_value, fit, not_a_condition, template_value, type_name, type_of,
+    type_of_value, wanted,
+};
 use crate::error::{ExprError, Problem};
 use crate::fold;
 use crate::height::expr_height;
@@ -29,7 +32,7 @@ pub fn parse(
 ) -> Result<Expr, ExprError> {
     let syntax = parse_text(text)?;
     let checker = Checker { text, schema, templates };
-    let expr = checker.condition(&syntax)?;
+    let expr = checker.predicate(&syntax)?;
     if expr_height(&expr) > TREE_DEPTH_MAX {
         return Err(ExprError::new(text, syntax.at, Problem::TooDeep(TREE_DEPTH_MAX)));
     }
@@ -49,6 +52,24 @@ impl Checker<'_> {
 
     fn type_error(&self, at: usize, what: impl Into<String>) -> ExprError {
         self.error(at, Problem::Type(what.into()))
+    }
+
+    /// The whole text.
+    fn predicate(&self, syntax: &Syntax) -> Result<Expr, ExprError> {
+        if !syntax.kind.is_value() {
+            return self.condition(syntax);
+        }
+        match self.term(syntax)? {
+            Term::Const(Value::Bool(value)) => Ok(Expr::Const(value)),
+            term @ (Term::Path(_) | Term::Const(_) | Term::Length(_) | Term::Arith { .. }) => {
+                let data_type = type_name(type_of(&term));
+                Err(self.error(syntax.at, Problem::NotBoolean { data_type, detail: not_a_condition(&term) }))
+            }
+        }
+    }
+
+    fn mismatch(&self, at: usize, left: DataType, right: DataType, detail: String) -> ExprError {
+        self.error(at, Problem::Mismatch { left: type_name(left), right: type_name(right), detail })
     }
 
     /// What is true or false. One arm for each kind, and the work elsewhere: this recurses as deep as the
@@ -115,11 +136,8 @@ impl Checker<'_> {
         if let Term::Const(Value::Bool(value)) = term {
             return Ok(Expr::Const(value));
         }
-        let mut what = format!("expected a condition, found {}", describe(&term));
-        if type_of(&term) == DataType::Bool {
-            what.push_str(&format!(": write `{term} == true`"));
-        }
-        Err(self.type_error(syntax.at, what))
+        let what = "'and' can only be used between boolean expressions, and 'or' too";
+        Err(self.type_error(syntax.at, format!("{what}: {}", not_a_condition(&term))))
     }
 
     /// A condition that is the same for all rows is a constant; no other has a value.
@@ -220,7 +238,8 @@ impl Checker<'_> {
     fn template(&self, at: usize, name: &str) -> Result<Term, ExprError> {
         let problem =
             |what: &str| self.error(at, Problem::Template { name: name.to_owned(), what: what.to_owned() });
-        let value = self.templates.get(name).ok_or_else(|| problem("has no value"))?;
+        let missing = || Problem::NoTemplate(name.to_owned());
+        let value = self.templates.get(name).ok_or_else(|| self.error(at, missing()))?;
         template_value(value).map(Term::Const).map_err(problem)
     }
 
@@ -233,7 +252,7 @@ impl Checker<'_> {
             return Ok(Expr::Const(!value));
         }
         let what = format!(
-            "`not` needs a condition, found {}; it binds tighter than comparisons: write `not (...)`",
+            "not op can only be applied on boolean expression: `not` needs a condition, found {}; it binds tighter than comparisons: write `not (...)`",
             describe(&term)
         );
         Err(self.type_error(inner.at, what))
@@ -290,8 +309,12 @@ impl Checker<'_> {
             (Term::Const(left), Term::Const(right)) => match fold::compare(op, &left, &right) {
                 Some(truth) => Ok(Expr::Const(truth)),
                 None => {
-                    let (left, right) = (describe_value(&left), describe_value(&right));
-                    Err(self.type_error(at, format!("{left} and {right} cannot be compared")))
+                    let what = format!(
+                        "{} and {} cannot be compared",
+                        describe_value(&left),
+                        describe_value(&right)
+                    );
+                    Err(self.mismatch(at, type_of_value(&left), type_of_value(&right), what))
                 }
             },
             (left, Term::Const(value)) => self.compare_constant(right.at, op, left, value),
@@ -331,6 +354,11 @@ impl Checker<'_> {
         let number = |data_type: DataType| data_type.is_integer() || data_type.is_float();
         let scalar = |data_type: DataType| data_type != DataType::Array;
         let json = left_type == DataType::Json || right_type == DataType::Json;
+        if json && left_type == right_type {
+            let what = "two column comparison with JSON type is not supported";
+            let what = format!("{what}: {} and {}", describe(&left), describe(&right));
+            return Err(self.type_error(at, what));
+        }
         let fits = (number(left_type) && number(right_type))
             || (left_type == right_type && scalar(left_type))
             || (json && scalar(left_type) && scalar(right_type));
@@ -338,7 +366,7 @@ impl Checker<'_> {
             return Ok(Expr::Compare { left, op, right });
         }
         let what = format!("{} and {} cannot be compared", describe(&left), describe(&right));
-        Err(self.type_error(at, what))
+        Err(self.mismatch(at, left_type, right_type, what))
     }
 
     fn range(&self, parts: &[Syntax; 3], low: CompareOp, high: CompareOp) -> Result<Expr, ExprError> {
@@ -358,7 +386,10 @@ impl Checker<'_> {
         let path = match term {
             Term::Path(path) if matches!(path.value_type(), DataType::VarChar | DataType::Json) => path,
             term @ (Term::Path(_) | Term::Const(_) | Term::Length(_) | Term::Arith { .. }) => {
-                let what = format!("`like` needs a VarChar or JSON field, found {}", describe(&term));
+                let what = format!(
+                    "like operation on non-string or no-json field is unsupported: `like` needs a VarChar or JSON field, found {}",
+                    describe(&term)
+                );
                 return Err(self.type_error(left.at, what));
             }
         };
@@ -403,7 +434,12 @@ impl Checker<'_> {
             | Value::Text(_)
             | Value::Json(_)
             | Value::FloatVector(_)) => {
-                let what = format!("expected a list such as [1, 2], found {}", describe_value(&value));
+                let mut what = format!("expected a list such as [1, 2], found {}", describe_value(&value));
+                if let SyntaxKind::Template(name) = &syntax.kind {
+                    what = format!(
+                        "the value of term expression template variable {{{name}}} is not array: {what}"
+                    );
+                }
                 Err(self.type_error(syntax.at, what))
             }
         }
@@ -445,11 +481,11 @@ impl Checker<'_> {
 
     /// A constant as what it is compared with.
     fn fit(&self, at: usize, with: &Term, data_type: DataType, value: Value) -> Result<Value, ExprError> {
-        let found = describe_value(&value);
+        let (found, right) = (describe_value(&value), type_of_value(&value));
         fit(value, data_type).ok_or_else(|| {
             let what =
                 format!("{} is compared: expected {}, found {found}", describe(with), wanted(data_type));
-            self.type_error(at, what)
+            self.mismatch(at, data_type, right, what)
         })
     }
 

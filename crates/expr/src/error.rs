@@ -39,9 +39,30 @@ pub enum Problem {
     /// Operands that do not fit their operator or each other.
     #[error("{0}")]
     Type(String),
+    /// Values of two types that cannot be compared. Milvus' own words come first: its clients look for them.
+    #[error("comparisons between {left} and {right} are not supported: {detail}")]
+    Mismatch {
+        /// The type of the one.
+        left: &'static str,
+        /// The type of the other.
+        right: &'static str,
+        /// What was expected.
+        detail: String,
+    },
+    /// The whole text has a value, but is no condition.
+    #[error("predicate is not a boolean expression, data type: {data_type}: {detail}")]
+    NotBoolean {
+        /// Its type.
+        data_type: &'static str,
+        /// What was expected.
+        detail: String,
+    },
     /// A part of the language that is not served.
     #[error("{0} is not supported")]
     NotSupported(String),
+    /// A template variable without a value.
+    #[error("the value of expression template variable name {{{0}}} is not found")]
+    NoTemplate(String),
     /// A template variable without a value that fits.
     #[error("template variable {{{name}}} {what}")]
     Template {

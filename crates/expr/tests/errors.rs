@@ -59,40 +59,106 @@ fn texts_that_do_not_follow_the_grammar() {
 #[test]
 fn operands_of_the_wrong_kind() {
     check(&[
-        ("age == 'x'", 7, "field age (Int8) is compared: expected an integer, found a text"),
-        ("age == 1.5", 7, "field age (Int8) is compared: expected an integer, found a float"),
-        ("'x' < age", 0, "field age (Int8) is compared: expected an integer, found a text"),
-        ("name == 5", 8, "field name (VarChar) is compared: expected a text, found an integer"),
-        ("ok == 1", 6, "field ok (Bool) is compared: expected true or false, found an integer"),
-        ("price == true", 9, "field price (Float) is compared: expected a number, found a truth value"),
-        ("name < age", 5, "field name (VarChar) and field age (Int8) cannot be compared"),
-        ("nums == floats", 5, "field nums (Array) and field floats (Array) cannot be compared"),
-        ("'a' == 1", 4, "a text and an integer cannot be compared"),
-        ("[1] == [1]", 4, "a list and a list cannot be compared"),
-        ("1.0 < age < 2", 0, "field age (Int8) is compared: expected an integer, found a float"),
+        (
+            "age == 'x'",
+            7,
+            "comparisons between Int8 and VarChar are not supported: field age (Int8) is compared: expected an integer, found a text",
+        ),
+        (
+            "age == 1.5",
+            7,
+            "comparisons between Int8 and Double are not supported: field age (Int8) is compared: expected an integer, found a float",
+        ),
+        (
+            "'x' < age",
+            0,
+            "comparisons between Int8 and VarChar are not supported: field age (Int8) is compared: expected an integer, found a text",
+        ),
+        (
+            "name == 5",
+            8,
+            "comparisons between VarChar and Int64 are not supported: field name (VarChar) is compared: expected a text, found an integer",
+        ),
+        (
+            "ok == 1",
+            6,
+            "comparisons between Bool and Int64 are not supported: field ok (Bool) is compared: expected true or false, found an integer",
+        ),
+        (
+            "price == true",
+            9,
+            "comparisons between Float and Bool are not supported: field price (Float) is compared: expected a number, found a truth value",
+        ),
+        (
+            "name < age",
+            5,
+            "comparisons between VarChar and Int8 are not supported: field name (VarChar) and field age (Int8) cannot be compared",
+        ),
+        (
+            "nums == floats",
+            5,
+            "comparisons between Array and Array are not supported: field nums (Array) and field floats (Array) cannot be compared",
+        ),
+        (
+            "'a' == 1",
+            4,
+            "comparisons between VarChar and Int64 are not supported: a text and an integer cannot be compared",
+        ),
+        (
+            "[1] == [1]",
+            4,
+            "comparisons between Array and Array are not supported: a list and a list cannot be compared",
+        ),
+        (
+            "1.0 < age < 2",
+            0,
+            "comparisons between Int8 and Double are not supported: field age (Int8) is compared: expected an integer, found a float",
+        ),
         ("1 < 3 < 2", 4, "expected a field in the middle of a range"),
         ("age < id < 3", 0, "expected a constant at the end of a range, found field age (Int8)"),
         ("age in 5", 7, "expected a list such as [1, 2], found an integer"),
         ("age in [id]", 8, "expected a constant, found field id (Int64)"),
-        ("age in [4.0]", 7, "field age (Int8) is compared: expected an integer, found a float"),
-        ("price in [5, true]", 9, "field price (Float) is compared: expected a number, found a truth value"),
+    ]);
+}
+
+#[test]
+fn lists_and_patterns_of_the_wrong_kind() {
+    check(&[
+        (
+            "age in [4.0]",
+            7,
+            "comparisons between Int8 and Double are not supported: field age (Int8) is compared: expected an integer, found a float",
+        ),
+        (
+            "price in [5, true]",
+            9,
+            "comparisons between Float and Bool are not supported: field price (Float) is compared: expected a number, found a truth value",
+        ),
         ("1 in [1]", 0, "`in` needs a single field, found an integer"),
         ("age + 1 in [1]", 4, "`in` needs a single field, found a computed number"),
         ("tags in ['a']", 0, "`in` needs a single field, found field tags (Array)"),
-        ("age like 'a%'", 0, "`like` needs a VarChar or JSON field, found field age (Int8)"),
+        (
+            "age like 'a%'",
+            0,
+            "like operation on non-string or no-json field is unsupported: `like` needs a VarChar or JSON field, found field age (Int8)",
+        ),
         ("name like 5", 10, "expected a pattern in quotes, found an integer"),
         ("name like age", 10, "expected a pattern in quotes, found field age (Int8)"),
         ("vec == 1", 0, "field vec (FloatVector) cannot be used in a filter"),
         ("age['x'] == 1", 0, "field age is Int8: nothing is inside it"),
         ("tags['x'] == 'a'", 0, "field tags is an Array: expected one index such as tags[0]"),
         ("doc['a'] < [1]", 11, "a list can be compared with `==` and `!=`, not `<`"),
-        ("nums == ['a']", 8, "field nums (Array) is compared: expected an integer, found a text"),
+        (
+            "nums == ['a']",
+            8,
+            "comparisons between Int64 and VarChar are not supported: field nums (Array) is compared: expected an integer, found a text",
+        ),
         ("exists age", 7, "`exists` needs a JSON field or a key in it, found field age (Int8)"),
         ("array_length(age) == 1", 13, "expected an Array or JSON field, found field age (Int8)"),
         (
             "array_contains(nums, 'a')",
             21,
-            "field nums (Array) is compared: expected an integer, found a text",
+            "comparisons between Int64 and VarChar are not supported: field nums (Array) is compared: expected an integer, found a text",
         ),
         ("json_contains_any(doc, 1)", 23, "expected a list such as [1, 2], found an integer"),
         ("5 is null", 2, "expected an operator or the end, found `is`"),
@@ -100,17 +166,46 @@ fn operands_of_the_wrong_kind() {
 }
 
 #[test]
+fn two_json_values_are_not_compared() {
+    check(&[(
+        "doc['a'] < doc['b']",
+        9,
+        "two column comparison with JSON type is not supported: doc[\"a\"] (Json) and doc[\"b\"] (Json)",
+    )]);
+}
+
+#[test]
 fn conditions_and_values_are_two_things() {
     check(&[
-        ("age", 0, "expected a condition, found field age (Int8)"),
-        ("5", 0, "expected a condition, found an integer"),
-        ("ok", 0, "expected a condition, found field ok (Bool): write `ok == true`"),
-        ("ok and age == 1", 0, "expected a condition, found field ok (Bool): write `ok == true`"),
-        ("age == 1 or 5", 12, "expected a condition, found an integer"),
+        (
+            "age",
+            0,
+            "predicate is not a boolean expression, data type: Int8: expected a condition, found field age (Int8)",
+        ),
+        (
+            "5",
+            0,
+            "predicate is not a boolean expression, data type: Int64: expected a condition, found an integer",
+        ),
+        (
+            "ok",
+            0,
+            "predicate is not a boolean expression, data type: Bool: expected a condition, found field ok (Bool): write `ok == true`",
+        ),
+        (
+            "ok and age == 1",
+            0,
+            "'and' can only be used between boolean expressions, and 'or' too: expected a condition, found field ok (Bool): write `ok == true`",
+        ),
+        (
+            "age == 1 or 5",
+            12,
+            "'and' can only be used between boolean expressions, and 'or' too: expected a condition, found an integer",
+        ),
         (
             "not age == 1",
             4,
-            "`not` needs a condition, found field age (Int8); it binds tighter than comparisons: \
+            "not op can only be applied on boolean expression: `not` needs a condition, found field age (Int8); it binds tighter than comparisons: \
              write `not (...)`",
         ),
         ("(age == 1) + 1 == 2", 5, "expected a value, found a condition"),
@@ -136,18 +231,30 @@ fn numbers_that_cannot_be_computed() {
         ("1e308 * 10 == weight", 6, "the result of `*` is out of the range of a float"),
         ("2 ** age == 4", 2, "the right side of `**` must be a constant, found field age (Int8)"),
         ("nums + 1 == 2", 5, "`+` needs numbers, found field nums (Array)"),
-        ("doc['a'] + 1 == 'x'", 16, "a computed number is compared: expected a number, found a text"),
+        (
+            "doc['a'] + 1 == 'x'",
+            16,
+            "comparisons between Double and VarChar are not supported: a computed number is compared: expected a number, found a text",
+        ),
     ]);
 }
 
 #[test]
 fn templates_without_a_fitting_value() {
     check(&[
-        ("age == {none}", 7, "template variable {none} has no value"),
+        ("age == {none}", 7, "the value of expression template variable name {none} is not found"),
         ("age == {null}", 7, "template variable {null} is null: write `is null`"),
         ("doc == {object}", 7, "template variable {object} is a JSON object: objects cannot be compared"),
-        ("age == {word}", 7, "field age (Int8) is compared: expected an integer, found a text"),
-        ("id in {five}", 6, "expected a list such as [1, 2], found an integer"),
+        (
+            "age == {word}",
+            7,
+            "comparisons between Int8 and VarChar are not supported: field age (Int8) is compared: expected an integer, found a text",
+        ),
+        (
+            "id in {five}",
+            6,
+            "the value of term expression template variable {five} is not array: expected a list such as [1, 2], found an integer",
+        ),
     ]);
 }
 

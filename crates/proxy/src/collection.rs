@@ -247,6 +247,11 @@ pub(crate) async fn alter(
     let target =
         proxy.target_or_id(call, &request.db_name, &request.collection_name, request.collection_id)?;
     let (mut set, remove) = changes(map(request.properties), request.delete_keys)?;
+    let mmap = "mmap.enabled";
+    if target.collection.is_loaded() && (set.contains_key(mmap) || remove.iter().any(|key| key == mmap)) {
+        let verb = if set.contains_key(mmap) { "alter" } else { "delete" };
+        return Err(ProxyError::Plain(format!("can not {verb} mmap properties if collection loaded")));
+    }
     let description = set.remove("collection.description");
     let consistency = set.remove("consistency_level").map(|text| level(&text)).transpose()?;
     let alter = Ddl::AlterCollection {

@@ -11,7 +11,7 @@ use crate::params::{Params, SearchParams, WINDOW};
 use crate::proto::milvus::{HybridSearchRequest, SearchResults};
 use crate::proxy::{Call, Proxy, Target};
 use crate::rank::Ranker;
-use crate::read::{Reader, partitions};
+use crate::read::{Reader, searched_partitions};
 use crate::search;
 use crate::status::{ProxyError, success};
 
@@ -35,8 +35,11 @@ pub(crate) async fn hybrid_search(
     call: &Call,
     request: HybridSearchRequest,
 ) -> Result<SearchResults, ProxyError> {
-    let target = proxy.target(call, &request.db_name, &request.collection_name)?;
-    if request.requests.is_empty() || request.requests.len() > SEARCHES_MAX {
+    let target = proxy.existing(call, &request.db_name, &request.collection_name)?;
+    if request.requests.is_empty() {
+        return Err(ProxyError::QueryCount(0));
+    }
+    if request.requests.len() > SEARCHES_MAX {
         return Err(ProxyError::Invalid(format!("maximum of ann search requests is {SEARCHES_MAX}")));
     }
     let ranker = Ranker::of(&request.rank_params, request.function_score.as_ref(), request.requests.len())?;
@@ -50,7 +53,7 @@ pub(crate) async fn hybrid_search(
     };
     let reader = Reader {
         verb: "search",
-        partitions: partitions(&target, &request.partition_names)?,
+        partitions: searched_partitions(&target, &request.partition_names)?,
         freshness: proxy.freshness(&target, asked).await?,
         ignore_growing: false,
         patience: proxy.patience(call),

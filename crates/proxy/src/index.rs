@@ -44,7 +44,7 @@ pub(crate) async fn create(
     call: &Call,
     request: wire::CreateIndexRequest,
 ) -> Result<Status, ProxyError> {
-    let target = proxy.target(call, &request.db_name, &request.collection_name)?;
+    let target = proxy.existing(call, &request.db_name, &request.collection_name)?;
     if !request.index_name.is_empty() {
         names::index(&request.index_name)?;
     }
@@ -54,10 +54,13 @@ pub(crate) async fn create(
     let field = schema.field(name).or_else(|| schema.dynamic_field().filter(|_| schema.dynamic));
     let missing = || ProxyError::Plain(format!("cannot create index on non-exist field: {name}"));
     let field = field.ok_or_else(missing)?;
-    let mut params = complete(field, flat(&request.extra_params)?)?;
+    let given = flat(&request.extra_params)?;
+    let mut params = complete(field, given)?;
+    check_ranges(&params)?;
     if field.data_type == DataType::Json {
         complete_json(name, &mut params)?;
     }
+    let params = as_given(&request.extra_params, params);
     let create = Ddl::CreateIndex {
         database: target.database.name.clone(),
         collection: target.collection.name.clone(),
@@ -87,6 +90,37 @@ fn flat(given: &[KeyValuePair]) -> Result<BTreeMap<String, String>, ProxyError> 
     Ok(all)
 }
 
+/// The parameters to keep: those that clients put together into `params` stay there, as they ask for them.
+fn as_given(given: &[KeyValuePair], mut all: BTreeMap<String, String>) -> BTreeMap<String, String> {
+    if let Some(pair) = given.iter().find(|pair| pair.key == "params" && !pair.value.is_empty()) {
+        let outside = |key: &str| given.iter().any(|pair| pair.key == key);
+        let of_us = ["index_type", "metric_type", "json_path", "json_cast_type"];
+        all.retain(|key, _| outside(key) || of_us.contains(&key.as_str()));
+        all.insert(pair.key.clone(), pair.value.clone());
+    }
+    all
+}
+
+/// The numbers that parameters of indexes may have.
+const RANGES: [(&str, i64, i64); 3] =
+    [("nlist", 1, 65536), ("M", 2, 2048), ("efConstruction", 1, i32::MAX as i64)];
+
+fn check_ranges(params: &BTreeMap<String, String>) -> Result<(), ProxyError> {
+    for (key, low, high) in RANGES {
+        let Some(text) = params.get(key) else { continue };
+        let number: f64 = text
+            .trim()
+            .parse()
+            .map_err(|_| ProxyError::Invalid(format!("param '{key}' ({text}) should be an integer")))?;
+        if !(low as f64..=high as f64).contains(&number) {
+            return Err(ProxyError::Invalid(format!(
+                "Out of range in json: param '{key}' ({text}) should be in range [{low}, {high}]"
+            )));
+        }
+    }
+    Ok(())
+}
+
 /// Checks the parameters of an index and fills in defaults.
 fn complete(
     field: &FieldSchema,
@@ -99,6 +133,9 @@ fn complete(
     let fits = if vector { known(&VECTOR_TYPES) } else { known(&SCALAR_TYPES) };
     if !vector {
         scalar_fits(field, &index_type)?;
+    }
+    if vector && !params.contains_key("metric_type") && known(&SCALAR_TYPES) && !known(&VECTOR_TYPES) {
+        return Err(ProxyError::Invalid("metric type not set for vector index".to_owned()));
     }
     if !fits && (known(&VECTOR_TYPES) || known(&SCALAR_TYPES) || known(&OTHER_TYPES)) {
         return Err(ProxyError::Invalid(format!(
@@ -321,7 +358,7 @@ pub(crate) async fn alter(
 ) -> Result<Status, ProxyError> {
     let target = proxy.target(call, &request.db_name, &request.collection_name)?;
     let (set, remove) = changes(flat(&request.extra_params)?, request.delete_keys)?;
-    selected(&target, &request.index_name, "")?;
+    check_change(&target, &request.index_name, &set, &remove)?;
     let alter = Ddl::AlterIndex {
         database: target.database.name.clone(),
         collection: target.collection.name.clone(),
@@ -333,79 +370,43 @@ pub(crate) async fn alter(
     Ok(success())
 }
 
-#[cfg(test)]
-mod tests {
-    use cinclus_types::{DataType, FieldId};
+/// What can be changed of an index.
+const CHANGEABLE: [&str; 3] = ["mmap.enabled", "indexoffsetcache.enabled", "warmup"];
 
-    use super::*;
-
-    fn check(data_type: DataType, given: &[(&str, &str)]) -> Result<Vec<(String, String)>, String> {
-        let field = FieldSchema::new(FieldId(101), "f", data_type);
-        let pairs: Vec<KeyValuePair> = given
-            .iter()
-            .map(|(key, value)| KeyValuePair { key: (*key).to_owned(), value: (*value).to_owned() })
-            .collect();
-        let params = flat(&pairs).and_then(|params| complete(&field, params));
-        params.map(|params| params.into_iter().collect()).map_err(|error| error.to_string())
+fn check_change(
+    target: &Target,
+    name: &str,
+    set: &BTreeMap<String, String>,
+    remove: &[String],
+) -> Result<(), ProxyError> {
+    if let Some(key) = set.keys().chain(remove).find(|key| !CHANGEABLE.contains(&key.as_str())) {
+        return Err(ProxyError::Invalid(format!("{key} is not a configable index property")));
     }
-
-    fn own(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
-        pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+    let is_truth = |text: &str| matches!(text.to_ascii_lowercase().as_str(), "true" | "false");
+    if let Some(value) = set.get("mmap.enabled").filter(|value| !is_truth(value)) {
+        return Err(ProxyError::Invalid(format!(
+            "invalid mmap.enabled value: {value}, expected: true, false"
+        )));
     }
-
-    #[test]
-    fn defaults_are_filled_in_and_params_flattened() {
-        let vector = DataType::FloatVector;
-        assert_eq!(check(vector, &[]), Ok(own(&[("index_type", "AUTOINDEX"), ("metric_type", "COSINE")])));
-        assert_eq!(
-            check(vector, &[("index_type", "HNSW"), ("metric_type", "L2"), ("params", r#"{"M":16}"#)]),
-            Ok(own(&[("M", "16"), ("index_type", "HNSW"), ("metric_type", "L2")]))
-        );
-        assert_eq!(check(DataType::Int64, &[]), Ok(own(&[("index_type", "INVERTED")])));
+    if target.collection.is_loaded() {
+        return Err(ProxyError::AlteredWhileLoaded(target.collection.name.clone()));
     }
-
-    #[test]
-    fn an_index_in_a_json_field_has_a_cast_and_a_path() {
-        let judge = |pairs: &[(&str, &str)]| {
-            let mut params: BTreeMap<String, String> = own(pairs).into_iter().collect();
-            complete_json("j", &mut params).map(|()| params["json_path"].clone()).map_err(|e| e.to_string())
-        };
-        assert_eq!(judge(&[]).unwrap_err(), "json index must specify cast type: missing parameter");
-        assert_eq!(judge(&[("json_cast_type", "double")]), Ok("j".to_owned()));
-        assert_eq!(judge(&[("json_cast_type", "BOOL"), ("json_path", "j['a']")]), Ok("j['a']".to_owned()));
-        assert!(judge(&[("json_cast_type", "Int64")]).unwrap_err().contains("is not supported"));
-        let path = |path| judge(&[("json_cast_type", "BOOL"), ("json_path", path)]).unwrap_err();
-        assert!(path("/").contains("mismatched input '/'"));
-        assert_eq!(path("1.0"), "cannot parse identifier: 1.0");
+    let indexes = selected(target, name, "")?;
+    let of_type = |index: &&IndexEntry, kind| {
+        index.params.get("index_type").is_some_and(|given: &String| given.eq_ignore_ascii_case(kind))
+    };
+    let cached = |index: &&IndexEntry| of_type(index, "BITMAP") || of_type(index, "INVERTED");
+    let cache = set.get("indexoffsetcache.enabled");
+    if let Some(value) = cache.filter(|value| !is_truth(value) || !indexes.iter().all(cached)) {
+        return Err(ProxyError::Invalid(format!("invalid offset cache index params: {value}")));
     }
-
-    #[test]
-    fn some_scalar_indexes_are_for_some_types_only() {
-        let judge = |data_type, kind| check(data_type, &[("index_type", kind)]).err();
-        assert_eq!(judge(DataType::VarChar, "Trie"), None);
-        assert_eq!(judge(DataType::Json, "STL_SORT"), None);
-        assert!(judge(DataType::Int64, "TRIE").unwrap().contains("TRIE are only supported on varchar field"));
-        assert!(
-            judge(DataType::Bool, "STL_SORT").unwrap().contains("STL_SORT are only supported on numeric")
-        );
-        assert!(judge(DataType::Float, "BITMAP").unwrap().contains("only supported on bool, int, string"));
-        assert!(judge(DataType::Int64, "NGRAM").unwrap().contains("VARCHAR or JSON"));
+    let sorted = |index: &&IndexEntry| of_type(index, "STL_SORT");
+    if set.contains_key("mmap.enabled") && indexes.iter().any(sorted) {
+        return Err(ProxyError::Plain("index type STL_SORT does not support mmap".to_owned()));
     }
-
-    #[test]
-    fn what_does_not_fit_is_refused() {
-        let vector = DataType::FloatVector;
-        assert!(check(vector, &[("index_type", "HNSW")]).unwrap_err().contains("metric type not set"));
-        assert!(check(vector, &[("index_type", "NOPE")]).unwrap_err().contains("invalid index type: NOPE"));
-        assert!(
-            check(vector, &[("index_type", "BITMAP")]).unwrap_err().contains("can't build with this index")
-        );
-        assert!(check(vector, &[("index_type", "BIN_FLAT")]).unwrap_err().contains("can't build"));
-        assert!(check(DataType::Int64, &[("index_type", "HNSW")]).unwrap_err().contains("can't build"));
-        assert!(
-            check(vector, &[("metric_type", "HAMMING")])
-                .unwrap_err()
-                .contains("does not support metric type: HAMMING")
-        );
-    }
+    Ok(())
 }
+
+#[cfg(test)]
+#[path = "index_tests.rs"]
+mod tests;

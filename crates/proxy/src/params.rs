@@ -155,7 +155,7 @@ impl SearchParams {
         let offset = params.integer("offset")?.unwrap_or(0);
         if offset < 0 {
             return Err(ProxyError::Plain(format!(
-                "offset [{offset}] is invalid, it should be in range [0, {WINDOW}], but got {offset}"
+                "offset [{offset}] is invalid, it should be in range [1, {WINDOW}], but got {offset}"
             )));
         }
         if offset.saturating_add(topk) > WINDOW {
@@ -250,17 +250,20 @@ impl QueryParams {
         {
             return Err(ProxyError::Unsupported(format!("the query parameter {key}")));
         }
-        let limit = params.integer("limit")?.filter(|limit| *limit != -1);
+        let limit = params.integer("limit")?;
         let offset = params.integer("offset")?.unwrap_or(0);
         if offset < 0 {
             return Err(ProxyError::Plain(format!(
-                "offset [{offset}] is invalid, should be in range [0, {WINDOW}]"
+                "invalid max query result window, offset [{offset}] is invalid, should be gte than 0"
             )));
         }
         if let Some(limit) = limit {
             let window = limit.saturating_add(offset);
-            if limit < 1 || window > WINDOW {
-                return Err(ProxyError::Window(if limit < 1 { limit } else { window }));
+            if limit < 1 {
+                return Err(ProxyError::Limit(limit));
+            }
+            if window > WINDOW {
+                return Err(ProxyError::Window(window));
             }
         }
         Ok(QueryParams {
@@ -347,7 +350,7 @@ mod tests {
         );
         assert_eq!(
             query(&[("limit", "0")]).unwrap_err(),
-            "invalid max query result window, (offset+limit) should be in range [1, 16384], but got 0"
+            "invalid max query result window, limit [0] is invalid, should be greater than 0: it should be in range [1, 16384], but got 0"
         );
         assert_eq!(query(&[("limit", "2"), ("offset", "1")]).map(|p| (p.limit, p.offset)), Ok((Some(2), 1)));
     }

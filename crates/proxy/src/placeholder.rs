@@ -98,7 +98,7 @@ mod tests {
         );
         assert_eq!(
             check(&group(float, &[]), 0).unwrap_err(),
-            "nq (number of search vector per search request) should be in range [1, 16384], but got 0"
+            "nq [0] is invalid, nq (number of search vector per search request) should be in range [1, 16384], but got 0"
         );
         assert!(
             check(&group(PlaceholderType::BinaryVector, &[&[1.0]]), 1).unwrap_err().contains("BinaryVector")

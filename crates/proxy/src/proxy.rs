@@ -165,6 +165,14 @@ impl Proxy {
     /// The name is not allowed, or there is no such database or collection ("can't find collection").
     pub fn target(&self, call: &Call, database: &str, name: &str) -> Result<Target, ProxyError> {
         names::collection(name)?;
+        self.existing(call, database, name)
+    }
+
+    /// As [`Proxy::target`], for requests that do not judge the name: one that is not allowed is not found.
+    ///
+    /// # Errors
+    /// There is no such database or collection ("can't find collection").
+    pub fn existing(&self, call: &Call, database: &str, name: &str) -> Result<Target, ProxyError> {
         let database = self.database(call, database)?;
         match self.inner.parts.collections.view().resolve(database.id, name) {
             Some(collection) => Ok(Target { collection: Arc::clone(collection), database }),

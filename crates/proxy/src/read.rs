@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cinclus_expr::Expr;
+use cinclus_expr::{Expr, ExprError, Problem};
 use cinclus_rpc::{
     Freshness, QueryAnswer, QueryPlan, ReadError, SearchAnswer, SearchPlan, ShardQuery, ShardRead,
     ShardSearch,
@@ -150,6 +150,20 @@ pub fn partitions(target: &Target, names: &[String]) -> Result<Vec<PartitionId>,
     names.iter().map(id).collect()
 }
 
+/// The partitions that a search names. Milvus has another code for its errors than for those of queries.
+///
+/// # Errors
+/// As [`partitions`].
+pub fn searched_partitions(target: &Target, names: &[String]) -> Result<Vec<PartitionId>, ProxyError> {
+    partitions(target, names).map_err(|error| {
+        if matches!(error, ProxyError::PartitionsPickedByKey) {
+            ProxyError::SearchPartitionsPickedByKey
+        } else {
+            error
+        }
+    })
+}
+
 /// Reads a filter of a plan, which errors name: `query` or `delete`.
 ///
 /// # Errors
@@ -160,11 +174,24 @@ pub fn parse_filter(
     text: &str,
     values: &BTreeMap<String, Value>,
 ) -> Result<Expr, ProxyError> {
-    cinclus_expr::parse(text, target.collection.schema(), values).map_err(|error| ProxyError::Expression {
-        plan,
-        text: text.to_owned(),
-        reason: error.to_string(),
-    })
+    cinclus_expr::parse(text, target.collection.schema(), values).map_err(|error| refusal(plan, text, &error))
+}
+
+/// The error for a filter. Clients look for some of Milvus' texts as a whole, so what is more stands behind.
+fn refusal(plan: &'static str, text: &str, error: &ExprError) -> ProxyError {
+    let at = format!("at line {}, column {}", error.line, error.column);
+    let text = text.to_owned();
+    if let Problem::NotBoolean { data_type, detail } = &error.problem {
+        return ProxyError::Invalid(format!(
+            "failed to create {plan} plan: predicate is not a boolean expression: {text}, data type: {data_type}: {detail} {at}"
+        ));
+    }
+    let reason = if let Problem::Mismatch { left, right, detail } = &error.problem {
+        format!("comparisons between {left} and {right} are not supported: invalid parameter: {detail} {at}")
+    } else {
+        error.to_string()
+    };
+    ProxyError::Expression { plan, text, reason }
 }
 
 /// Reads a filter that may be left out.

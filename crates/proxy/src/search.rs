@@ -17,7 +17,7 @@ use crate::params::{IteratorV2, SearchParams};
 use crate::placeholder;
 use crate::proto::milvus::{SearchRequest, SearchResults, search_request::SearchInput};
 use crate::proxy::{Call, Proxy, Target};
-use crate::read::{Reader, parse_optional, partitions};
+use crate::read::{Reader, parse_optional, searched_partitions};
 use crate::status::{ProxyError, success};
 
 /// Hits at one score that a page of an iterator holds, at most.
@@ -43,7 +43,7 @@ pub(crate) async fn search(
     let target = proxy.target(call, &request.db_name, &request.collection_name)?;
     let fields = OutputFields::of(target.collection.schema(), &request.output_fields)?;
     let params = SearchParams::of(&request.search_params)?;
-    let partitions = partitions(&target, &request.partition_names)?;
+    let partitions = searched_partitions(&target, &request.partition_names)?;
     let asked = Asked {
         level: request.consistency_level,
         use_default: request.use_default_consistency,

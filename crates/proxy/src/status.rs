@@ -17,7 +17,9 @@ pub enum ProxyError {
     #[error("database not found[database={0}]")]
     DatabaseNotFound(String),
     /// No such collection (requests about rows, indexes and the collection itself).
-    #[error("can't find collection[database={database}][collection={collection}]")]
+    #[error(
+        "can't find collection[database={database}][collection={collection}]: collection not found[database={database}][collection={collection}]"
+    )]
     CannotFindCollection {
         /// The database.
         database: String,
@@ -36,6 +38,9 @@ pub enum ProxyError {
     /// Partitions named where the partition key picks them.
     #[error("not support manually specifying the partition names if partition key mode is used")]
     PartitionsPickedByKey,
+    /// The same, in a search.
+    #[error("not support manually specifying the partition names if partition key mode is used")]
+    SearchPartitionsPickedByKey,
     /// No such alias.
     #[error("alias not found[database={database}][alias={alias}]")]
     AliasNotFound {
@@ -81,6 +86,11 @@ pub enum ProxyError {
         /// What it is.
         actual: String,
     },
+    /// Something that can be changed of released collections only.
+    #[error(
+        "can't alter index on loaded collection, please release the collection first: collection already loaded[collection={0}]"
+    )]
+    AlteredWhileLoaded(String),
     /// An index type that there is not.
     #[error("invalid parameter[expected=valid index][actual=invalid index type: {0}]")]
     UnknownIndexType(String),
@@ -96,11 +106,18 @@ pub enum ProxyError {
     /// offset + limit of a query out of range.
     #[error("invalid max query result window, (offset+limit) should be in range [1, 16384], but got {0}")]
     Window(i64),
+    /// A limit of a query that asks for no rows.
+    #[error(
+        "invalid max query result window, limit [{0}] is invalid, should be greater than 0: it should be in range [1, 16384], but got {0}"
+    )]
+    Limit(i64),
     /// Too many or no queries.
-    #[error("nq (number of search vector per search request) should be in range [1, 16384], but got {0}")]
+    #[error(
+        "nq [{0}] is invalid, nq (number of search vector per search request) should be in range [1, 16384], but got {0}"
+    )]
     QueryCount(i64),
     /// A query without a filter and a limit.
-    #[error("empty expression should be used with limit")]
+    #[error("empty expression should be used with limit: invalid parameter")]
     EmptyExpression,
     /// The filter cannot be read.
     #[error(
@@ -175,6 +192,7 @@ mod code {
     pub(super) const COLLECTION_NOT_LOADED: i32 = 101;
     pub(super) const LIMIT_EXCEEDED: i32 = 102;
     pub(super) const COLLECTION_NOT_FULLY_LOADED: i32 = 103;
+    pub(super) const COLLECTION_LOADED: i32 = 104;
     pub(super) const ILLEGAL_SCHEMA: i32 = 109;
     pub(super) const PARTITION_NOT_FOUND: i32 = 200;
     pub(super) const PARTITION_NOT_LOADED: i32 = 201;
@@ -215,16 +233,19 @@ impl ProxyError {
             | ProxyError::Invalid(_)
             | ProxyError::Unexpected { .. }
             | ProxyError::Expression { .. }
+            | ProxyError::EmptyExpression
             | ProxyError::SearchFieldNotFound(_) => code::INVALID_PARAMETER,
             ProxyError::Missing(_) => code::MISSING_PARAMETER,
+            ProxyError::AlteredWhileLoaded(_) => code::COLLECTION_LOADED,
             ProxyError::SchemaMismatch(_) => code::ILLEGAL_SCHEMA,
             ProxyError::PartitionNameNotFound(_)
+            | ProxyError::SearchPartitionsPickedByKey
             | ProxyError::Plain(_)
             | ProxyError::TopK(_)
             | ProxyError::OffsetTopK(_)
             | ProxyError::Window(_)
+            | ProxyError::Limit(_)
             | ProxyError::QueryCount(_)
-            | ProxyError::EmptyExpression
             | ProxyError::AmbiguousVectorField
             | ProxyError::QueryDimension { .. }
             | ProxyError::OutputFieldNotFound(_) => code::UNEXPECTED,
@@ -251,6 +272,7 @@ impl ProxyError {
             | ProxyError::PartitionNotFound(_)
             | ProxyError::PartitionNameNotFound(_)
             | ProxyError::PartitionsPickedByKey
+            | ProxyError::SearchPartitionsPickedByKey
             | ProxyError::AliasNotFound { .. }
             | ProxyError::IndexNotFound { .. }
             | ProxyError::IndexNameNotFound(_)
@@ -261,11 +283,13 @@ impl ProxyError {
             | ProxyError::Invalid(_)
             | ProxyError::Missing(_)
             | ProxyError::UnknownIndexType(_)
+            | ProxyError::AlteredWhileLoaded(_)
             | ProxyError::Unexpected { .. }
             | ProxyError::Plain(_)
             | ProxyError::TopK(_)
             | ProxyError::OffsetTopK(_)
             | ProxyError::Window(_)
+            | ProxyError::Limit(_)
             | ProxyError::QueryCount(_)
             | ProxyError::EmptyExpression
             | ProxyError::Expression { .. }
@@ -375,7 +399,7 @@ fn ddl_code(error: &DdlError) -> i32 {
         DdlError::AliasNotFound { .. } => code::ALIAS_NOT_FOUND,
         DdlError::AliasExists { .. } => code::ALIAS_EXISTS,
         DdlError::AliasConflict { .. } => code::ALIAS_CONFLICT,
-        DdlError::IndexNotFound(_) | DdlError::NoVectorIndex(_) => code::INDEX_NOT_FOUND,
+        DdlError::IndexNotFound(_) | DdlError::NoVectorIndex { .. } => code::INDEX_NOT_FOUND,
         DdlError::CollectionNotLoaded(_) => code::COLLECTION_NOT_LOADED,
         DdlError::FieldNotFound(_) => code::FIELD_NOT_FOUND,
         DdlError::LimitExceeded(_) => code::LIMIT_EXCEEDED,

@@ -27,7 +27,7 @@ fn every_documented_text_has_its_code() {
         100,
         ErrorCode::CollectionNotExists,
         false,
-        "can't find collection[database=default][collection=c]",
+        "can't find collection[database=default][collection=c]: collection not found[database=default][collection=c]",
     );
     let (database, name) = collection();
     check(

@@ -1,20 +1,19 @@
 //! Upserting rows: the old row of a key goes and the new one comes at one tick.
 
+use cinclus_catalog::PartitionEntry;
 use cinclus_types::convert::keys_to_wire;
 use cinclus_types::{CollectionSchema, Keys};
 use prost::Message as _;
-use rustc_hash::FxHashMap;
 
-use crate::convert::columns;
 use crate::insert::{INLINE_BYTES, check_schema};
 use crate::proto::milvus::{MutationResult, UpsertRequest};
 use crate::proxy::{Call, Proxy};
 use crate::status::{ProxyError, success};
-use crate::validate::{Checked, Completed, RowError};
+use crate::validate::{Checked, RowError};
 use crate::write::{Batches, Route, Writer};
 
-/// Upserts rows. In each shard the delete and the insert are one transaction. Of rows with the same key the
-/// last one counts. Keys that the server makes are made anew.
+/// Upserts rows. In each shard the delete and the insert are one transaction. Keys that the server makes are
+/// made anew. Of a named partition only the rows in it are replaced.
 ///
 /// # Errors
 /// The rows do not fit the schema (nothing was stored), or a log did not take them.
@@ -29,6 +28,7 @@ pub(crate) async fn upsert(
     }
     check_schema(&target, request.schema_timestamp)?;
     let route = Route::of(&target, &request.partition_name)?;
+    let named = !request.partition_name.is_empty();
     let count = request.num_rows as usize;
     let large = request.encoded_len() > INLINE_BYTES;
     let checking = target.clone();
@@ -36,7 +36,10 @@ pub(crate) async fn upsert(
     let (old, checked) = if large { proxy.parts().env.compute.run(check).await? } else { check()? };
     let ids = proxy.ids().take(checked.count()).await?;
     let encoder = proxy.clone();
-    let encode = move || messages(&encoder.writer(&target), checked, old, &ids, &route);
+    let encode = move || {
+        let within = if let (true, Route::One(partition)) = (named, &route) { Some(partition) } else { None };
+        messages(&encoder.writer(&target), checked, old, &ids, (&route, within))
+    };
     let (keys, batches) = if large { proxy.parts().env.compute.run(encode).await } else { encode() };
     let tick = proxy.append(batches).await?;
     Ok(MutationResult {
@@ -51,23 +54,20 @@ pub(crate) async fn upsert(
 }
 
 /// The keys of the answer, and the messages: in each VChannel the deletes, then the inserts. `old` are the
-/// given keys if the server makes new ones.
+/// given keys if the server makes new ones; `within` is the partition whose rows are replaced, if not all.
 pub(crate) fn messages(
     writer: &Writer<'_>,
     checked: Checked,
     old: Option<Keys>,
     ids: &[i64],
-    route: &Route,
+    (route, within): (&Route, Option<&PartitionEntry>),
 ) -> (Keys, Batches) {
-    let made = old.is_some();
     let rows = checked.complete(writer.schema, ids);
     let answer = rows.keys.clone();
     let gone = old.unwrap_or_else(|| answer.clone());
-    let rows = if made { rows } else { newest_of_each(rows) };
     let mut batches = Batches::new();
-    writer.delete(&mut batches, &distinct(&gone), None);
-    let row_ids = &ids[..rows.count];
-    writer.insert(&mut batches, rows, row_ids, route);
+    writer.delete(&mut batches, &gone, within);
+    writer.insert(&mut batches, rows, ids, route);
     (answer, batches)
 }
 
@@ -78,34 +78,31 @@ fn check_rows(
     count: usize,
 ) -> Result<(Option<Keys>, Checked), RowError> {
     let mut checked = Checked::upsert(schema, request.fields_data, count)?;
-    let Some(key) = schema.primary_key().filter(|key| key.auto_id) else { return Ok((None, checked)) };
-    match checked.take_keys(schema) {
-        Some(old) => Ok((Some(old), checked)),
-        None => Err(RowError::Missing(key.name.clone())),
+    let given = checked.keys(schema);
+    let Some(key) = schema.primary_key() else { return Ok((None, checked)) };
+    let given = given.ok_or_else(|| RowError::Missing(key.name.clone()))?;
+    check_distinct(&given)?;
+    if !key.auto_id {
+        return Ok((None, checked));
     }
+    checked.drop_keys(schema);
+    Ok((Some(given), checked))
 }
 
-/// Leaves out rows that a later row of the same request replaces.
-fn newest_of_each(rows: Completed) -> Completed {
-    let mut last: FxHashMap<_, usize> = FxHashMap::default();
-    for (row, key) in rows.keys.iter().enumerate() {
-        last.insert(key, row);
-    }
-    if last.len() == rows.count {
-        return rows;
-    }
-    let mut kept: Vec<usize> = last.into_values().collect();
-    kept.sort_unstable();
-    Completed {
-        count: kept.len(),
-        columns: rows.columns.iter().map(|column| columns::take(column, &kept)).collect(),
-        keys: rows.keys.take(&kept),
-    }
-}
-
-fn distinct(given: &Keys) -> Keys {
+/// Refuses rows that would replace each other.
+fn check_distinct(keys: &Keys) -> Result<(), RowError> {
     let mut seen = rustc_hash::FxHashSet::default();
-    let first: Vec<usize> =
-        given.iter().enumerate().filter(|(_, key)| seen.insert(key.clone())).map(|(row, _)| row).collect();
-    if first.len() == given.len() { given.clone() } else { given.take(&first) }
+    if keys.iter().all(|key| seen.insert(key)) { Ok(()) } else { Err(RowError::DuplicateKeys) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_comes_once_in_an_upsert() {
+        assert_eq!(check_distinct(&Keys::Int64(vec![1, 2, 3])), Ok(()));
+        let error = check_distinct(&Keys::Int64(vec![1, 2, 1])).unwrap_err();
+        assert!(error.to_string().starts_with("duplicate primary keys are not allowed in the same batch"));
+    }
 }

@@ -167,16 +167,17 @@ fn rows_that_are_too_much_for_a_message_are_several() {
 }
 
 #[test]
-fn an_upsert_deletes_each_key_once_and_inserts_its_last_row() {
+fn an_upsert_deletes_its_keys_and_inserts_its_rows() {
     let target = target(1, 1);
-    let rows = checked(&target, &[1, 2, 1, 3, 4], &[10, 20, 11, 30, 40]);
+    let rows = checked(&target, &[1, 2, 3, 4], &[10, 20, 30, 40]);
+    let route = one(&target);
     let (keys, batches) =
-        upsert::messages(&writer(&target, 1 << 20), rows, None, &[1, 2, 3, 4, 5], &one(&target));
-    assert_eq!(keys, Keys::Int64(vec![1, 2, 1, 3, 4]));
+        upsert::messages(&writer(&target, 1 << 20), rows, None, &[1, 2, 3, 4], (&route, None));
+    assert_eq!(keys, Keys::Int64(vec![1, 2, 3, 4]));
     let due = vec![
         Said::Gone(vec![1, 2, 3]),
         Said::Gone(vec![4]),
-        Said::Rows(50, vec![(2, 20), (1, 11), (3, 30), (4, 40)]),
+        Said::Rows(50, vec![(1, 10), (2, 20), (3, 30), (4, 40)]),
     ];
     assert_eq!(said(&target, &batches), [("log_0_7v0".to_owned(), due)]);
 }

@@ -277,8 +277,15 @@ pub enum DdlError {
     #[error("index not found[indexName={0}]")]
     IndexNotFound(String),
     /// A vector field of a collection to load has no index.
-    #[error("index not found[collection={0}]")]
-    NoVectorIndex(String),
+    #[error(
+        "there is no vector index on field: [{fields}], please create index firstly: index not found[collection={collection}]"
+    )]
+    NoVectorIndex {
+        /// The collection.
+        collection: String,
+        /// The fields without an index, with blanks between them.
+        fields: String,
+    },
     /// The field has another index.
     #[error("at most one distinct index is allowed per field")]
     IndexExists(IndexId),

@@ -14,9 +14,11 @@ impl Planner<'_> {
             return Err(DdlError::Invalid("not a load".to_owned()));
         };
         let (database, entry) = self.collection(database, collection)?;
-        if let Some(missing) = entry.schema().vector_fields().find(|f| entry.index_of(f.id).is_none()) {
-            tracing::debug!(field = %missing.name, "a vector field without an index");
-            return Err(DdlError::NoVectorIndex(entry.name.clone()));
+        let bare = entry.schema().vector_fields().filter(|field| entry.index_of(field.id).is_none());
+        let bare: Vec<&str> = bare.map(|field| field.name.as_str()).collect();
+        if !bare.is_empty() {
+            let (collection, fields) = (entry.name.clone(), bare.join(" "));
+            return Err(DdlError::NoVectorIndex { collection, fields });
         }
         if partitions.as_ref().is_some_and(Vec::is_empty) {
             return Err(no_partition());

@@ -36,7 +36,10 @@ fn loaded(desk: &Desk) -> Vec<String> {
 async fn loads_and_releases() {
     let mut desk = indexed().await;
     let unindexed = Desk::with(&[create("books")]).await.verdict(&load("books", None));
-    assert_eq!(unindexed, "index not found[collection=books]");
+    assert_eq!(
+        unindexed,
+        "there is no vector index on field: [vector], please create index firstly: index not found[collection=books]"
+    );
     let with_fields = |field: &str| Ddl::Load {
         database: String::new(),
         collection: "books".to_owned(),

@@ -122,6 +122,9 @@ pub enum RowError {
         /// Bytes allowed.
         limit: usize,
     },
+    /// Rows of an upsert that would replace each other.
+    #[error("duplicate primary keys are not allowed in the same batch: invalid parameter")]
+    DuplicateKeys,
     /// An Array with too many items.
     #[error(
         "the length ({length}) of {row}th array exceeds max capacity ({limit}) of field {field}: invalid parameter"
@@ -236,11 +239,17 @@ impl Checked {
         self.count
     }
 
-    /// Takes the given primary keys out, if there are such: they will be made anew.
+    /// The given primary keys, if there are such.
     #[must_use]
-    pub fn take_keys(&mut self, schema: &CollectionSchema) -> Option<Keys> {
+    pub fn keys(&self, schema: &CollectionSchema) -> Option<Keys> {
         let at = schema.fields.iter().position(|field| field.primary_key)?;
-        keys::of_column(&self.slots[at].take()?)
+        keys::of_column(self.slots[at].as_ref()?)
+    }
+
+    /// Leaves the given primary keys out: they will be made anew.
+    pub fn drop_keys(&mut self, schema: &CollectionSchema) {
+        let fields = schema.fields.iter().zip(&mut self.slots);
+        fields.filter(|(field, _)| field.primary_key).for_each(|(_, slot)| *slot = None);
     }
 
     /// Fills in what was not given. `auto_ids` are for the keys that the server makes.

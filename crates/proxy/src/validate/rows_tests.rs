@@ -225,7 +225,9 @@ fn the_server_makes_keys_only_where_the_schema_says_so() {
     let refused = Checked::insert(&schema(true), with_keys(), 2).unwrap_err().to_string();
     assert!(refused.contains("not need to pass pk field(id) when autoid==true in insert"));
     let mut upsert = Checked::upsert(&schema(true), with_keys(), 2).unwrap();
-    assert_eq!(upsert.take_keys(&schema(true)), Some(Keys::Int64(vec![1, 2])));
+    assert_eq!(upsert.keys(&schema(true)), Some(Keys::Int64(vec![1, 2])));
+    upsert.drop_keys(&schema(true));
+    assert_eq!(upsert.keys(&schema(true)), None);
     assert_eq!(upsert.complete(&schema(true), &[7, 8]).keys, Keys::Int64(vec![7, 8]));
 }
 
