@@ -282,6 +282,9 @@ def test_rename(client, collection):
 def test_properties(client, collection):
     simple(client, collection, properties={"collection.ttl.seconds": 86400})
     assert str(client.describe_collection(collection)["properties"]["collection.ttl.seconds"]) == "86400"
+    with pytest.raises(MilvusException, match="can not alter mmap properties if collection loaded"):
+        client.alter_collection_properties(collection, {"mmap.enabled": True})
+    client.release_collection(collection)
     client.alter_collection_properties(collection, {"mmap.enabled": True})
     properties = client.describe_collection(collection)["properties"]
     assert str(properties["mmap.enabled"]).lower() == "true"
