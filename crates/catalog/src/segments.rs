@@ -177,9 +177,11 @@ impl Segments {
     /// Takes a log over under a term: nobody with an earlier term commits any more.
     ///
     /// # Errors
-    /// [`CatalogError::Fenced`] if a later term was here before.
+    /// [`CatalogError::Fenced`] if a later term was here before; otherwise what the store says. After a lost
+    /// answer claiming again finds out what became of it.
     pub async fn claim(&self, channel: &PChannel, term: Term) -> Result<(), CatalogError> {
         let key = keys::term(channel);
+        let mut lost = 0;
         loop {
             let stored = self.meta.get(&key).await?;
             let condition = match &stored {
@@ -198,8 +200,10 @@ impl Segments {
             let txn = Txn::new().require(condition).put(key.clone(), term.to_string());
             match self.meta.commit(txn).await {
                 Ok(CommitOutcome::Committed(_)) => return Ok(()),
-                // Either way the next turn finds out what is stored.
-                Ok(CommitOutcome::Conflict(_)) | Err(MetaError::Unknown(_)) => {}
+                // Somebody else got through: the next turn finds out who.
+                Ok(CommitOutcome::Conflict(_)) => {}
+                // So it does after a lost answer. A store that goes on losing them is for the caller, who pauses.
+                Err(MetaError::Unknown(_)) if lost + 1 < ATTEMPTS => lost += 1,
                 Err(error) => return Err(error.into()),
             }
         }

@@ -362,3 +362,21 @@ async fn a_view_is_up_to_date_after_deletes_of_any_kind() {
         assert_eq!(segments.all().len(), left, "{changes:?}");
     }
 }
+
+#[tokio::test]
+async fn a_claim_whose_answers_get_lost_ends_and_is_made_by_the_next() {
+    let env = Env::test(7);
+    let (meta, segments) = segments(&env).await;
+    let channel = PChannel::new("log_1");
+    for fates in [&[Fate::LostBefore][..], &[Fate::LostAfter], &[Fate::LostBefore, Fate::LostAfter]] {
+        meta.next(fates);
+        segments.claim(&channel, Term(5)).await.unwrap();
+    }
+    meta.next(&[Fate::LostBefore; 100]);
+    let claimed = segments.claim(&channel, Term(6)).await;
+    assert!(matches!(claimed, Err(CatalogError::Meta(MetaError::Unknown(_)))), "{claimed:?}");
+    assert!(meta.fates.lock().len() > 90, "it is not sent again and again");
+    meta.next(&[]);
+    segments.claim(&channel, Term(6)).await.unwrap();
+    assert!(matches!(segments.claim(&channel, Term(5)).await, Err(CatalogError::Fenced { .. })));
+}

@@ -50,13 +50,23 @@ impl Tick {
     /// This tick moved forward by a span of physical time.
     #[must_use]
     pub const fn plus(self, span: Duration) -> Tick {
-        Tick(self.0.saturating_add((span.as_millis() as u64) << Self::LOGICAL_BITS))
+        Tick(self.0.saturating_add(Self::of_span(span)))
     }
 
     /// This tick moved back by a span of physical time.
     #[must_use]
     pub const fn minus(self, span: Duration) -> Tick {
-        Tick(self.0.saturating_sub((span.as_millis() as u64) << Self::LOGICAL_BITS))
+        Tick(self.0.saturating_sub(Self::of_span(span)))
+    }
+
+    /// A span as a difference of ticks; the greatest there is if it is longer than ticks reach.
+    const fn of_span(span: Duration) -> u64 {
+        let ms = span.as_millis();
+        if ms > (u64::MAX >> Self::LOGICAL_BITS) as u128 {
+            u64::MAX
+        } else {
+            (ms as u64) << Self::LOGICAL_BITS
+        }
     }
 }
 
@@ -93,5 +103,15 @@ mod tests {
         assert_eq!((tick.unix_ms(), tick.logical()), (1_700_000_000_123, 7));
         assert_eq!(tick.plus(Duration::from_millis(2)).unix_ms(), 1_700_000_000_125);
         assert_eq!(tick.minus(Duration::from_millis(3)).logical(), 7);
+    }
+
+    #[test]
+    fn a_span_that_ticks_do_not_reach_ends_at_the_last_or_the_first() {
+        let (tick, longest) = (Tick::from_unix_ms(5), Duration::from_millis(u64::MAX >> Tick::LOGICAL_BITS));
+        let tick_of_longest = Tick::from_unix_ms(u64::MAX >> Tick::LOGICAL_BITS);
+        assert_eq!(Tick::ZERO.plus(longest), tick_of_longest);
+        for span in [longest + Duration::from_millis(1), Duration::from_millis(1 << 63), Duration::MAX] {
+            assert_eq!((tick.plus(span), tick.minus(span)), (Tick::MAX, Tick::ZERO));
+        }
     }
 }
