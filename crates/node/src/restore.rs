@@ -53,8 +53,10 @@ pub(crate) async fn restore(parts: &NodeParts, channel: &Channel, at: RestorePoi
             .extend(entries.map(|s| (delegator.clone(), s.clone(), known.vchannel.clone(), schema.clone())));
         channel.shards.insert(delegator);
     }
+    // One for all: the segments of a shard need the same delete files.
+    let loader = &SealedLoader::new(parts.objects.clone(), parts.env.compute.clone());
     let loads = growing.into_iter().map(|(delegator, entry, deletes, schema)| async move {
-        let segment = load(parts.clone(), entry, deletes, schema).await?;
+        let segment = load(loader, entry, deletes, schema).await?;
         Ok::<_, NodeError>((delegator, segment))
     });
     let mut loads = stream::iter(loads).buffer_unordered(PARALLEL_LOADS);
@@ -87,12 +89,11 @@ fn schema_of(
 }
 
 async fn load(
-    parts: NodeParts,
+    loader: &SealedLoader,
     entry: Arc<SegmentEntry>,
     deletes: VChannelEntry,
     schema: Arc<CollectionSchema>,
 ) -> Result<Arc<Segment>, NodeError> {
-    let loader = SealedLoader::new(parts.objects.clone(), parts.env.compute.clone());
     let loaded = loader.load(&entry, &deletes, schema).await;
     loaded.map(Arc::new).map_err(|error| match error {
         FileError::Corrupt { .. } | FileError::Newer { .. } => {

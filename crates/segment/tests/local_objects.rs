@@ -7,8 +7,12 @@ use std::path::Path as FilePath;
 use std::sync::Arc;
 
 use cinclus_env::disk::{Fault, FaultError, FaultOperation, Keep, MemoryDisk, OsDisk};
-use cinclus_env::{Disk, DiskError, DynDisk};
-use cinclus_segment::LocalObjects;
+use cinclus_env::{Compute, Disk, DiskError, DynDisk};
+use cinclus_segment::{ChunkWriter, LocalObjects, SealedLoader, Segment};
+use cinclus_types::{
+    CollectionId, CollectionSchema, Column, ColumnData, DataType, FieldId, FieldSchema, Keys, PartitionId,
+    Rows, SegmentEntry, SegmentId, SegmentState, Tick, VChannel, VChannelEntry,
+};
 use futures::TryStreamExt;
 use object_store::memory::InMemory;
 use object_store::path::Path;
@@ -241,4 +245,61 @@ async fn a_put_that_failed_leaves_nothing_and_the_next_one_works() {
             assert_eq!(get(&open(&disk).await.unwrap(), "a/y").await.unwrap(), "more");
         }
     }
+}
+
+fn row_schema() -> Arc<CollectionSchema> {
+    let fields = vec![
+        FieldSchema::new(FieldId(100), "key", DataType::Int64).as_primary_key(),
+        FieldSchema::new(FieldId(101), "vector", DataType::FloatVector).with_param("dim", 1),
+    ];
+    Arc::new(CollectionSchema { fields, ..CollectionSchema::default() })
+}
+
+/// A segment of three rows in a file.
+async fn segment_file(writer: &ChunkWriter, id: i64) -> SegmentEntry {
+    let schema = row_schema();
+    let segment = Segment::new(SegmentId(id), CollectionId(7), PartitionId(8), schema).unwrap();
+    let columns = vec![
+        Column::new(FieldId(100), ColumnData::Int64(vec![1, 2, 3])),
+        Column::new(FieldId(101), ColumnData::FloatVector { dim: 1, data: vec![0.0; 3] }),
+    ];
+    segment.insert(Rows { count: 3, columns }, Tick(5)).unwrap();
+    let chunks = writer.write(&format!("segments/{id}"), vec![segment.unpersisted().unwrap()]).await.unwrap();
+    SegmentEntry {
+        id: SegmentId(id),
+        collection: CollectionId(7),
+        partition: PartitionId(8),
+        vchannel: VChannel::new("log_0_7v0"),
+        state: SegmentState::Sealed,
+        chunks,
+        created: Tick(1),
+        sealed: Tick(6),
+    }
+}
+
+#[tokio::test]
+async fn a_delete_file_is_read_once_for_all_segments_that_need_it() {
+    let disk = MemoryDisk::new(1);
+    let store: Arc<dyn ObjectStore> = Arc::new(open(&disk).await.unwrap());
+    let writer = ChunkWriter::new(store.clone(), Compute::inline());
+    let segments = [segment_file(&writer, 1).await, segment_file(&writer, 2).await];
+    let keys = Keys::Int64(vec![1, 3]);
+    let file = writer.write_deletes("deletes/1", keys, vec![Tick(6), Tick(7)]).await.unwrap();
+    let vchannel = VChannelEntry { persisted_tick: Tick(7), delete_files: vec![file], schema: None };
+    let once = Fault {
+        operation: FaultOperation::Read,
+        path_contains: "deletes/1".to_owned(),
+        error: FaultError::Io,
+        after: 1,
+        times: u32::MAX,
+    };
+    disk.inject(once);
+    let loader = SealedLoader::new(store.clone(), Compute::inline());
+    for segment in &segments {
+        let loaded = loader.load(segment, &vchannel, row_schema()).await.unwrap();
+        assert_eq!(loaded.visible_count(Tick(8)), 1, "{}", segment.id);
+    }
+    let another =
+        SealedLoader::new(store, Compute::inline()).load(&segments[0], &vchannel, row_schema()).await;
+    assert!(another.is_err(), "it is the loader that keeps it");
 }

@@ -6,7 +6,8 @@ use cinclus_env::Compute;
 use cinclus_types::{CollectionSchema, DeleteFileRef, SegmentEntry, VChannelEntry};
 use object_store::ObjectStore;
 
-use super::{ChunkRows, FileError, read_deletes};
+use super::delete_files::DeleteFiles;
+use super::{ChunkRows, FileError};
 use crate::Segment;
 
 /// Loads the chunks of segments and applies the delete files of their VChannel. A sealed segment is then
@@ -15,13 +16,15 @@ use crate::Segment;
 pub struct SealedLoader {
     store: Arc<dyn ObjectStore>,
     compute: Compute,
+    deletes: DeleteFiles,
 }
 
 impl SealedLoader {
     /// A loader from this store, which decodes on this pool.
     #[must_use]
     pub fn new(store: Arc<dyn ObjectStore>, compute: Compute) -> SealedLoader {
-        SealedLoader { store, compute }
+        let deletes = DeleteFiles::new(store.clone(), compute.clone());
+        SealedLoader { store, compute, deletes }
     }
 
     /// Loads a segment as the catalog knows it.
@@ -59,7 +62,7 @@ impl SealedLoader {
         if segment.tick_span().is_none_or(|(least, _)| file.tick_max <= least) {
             return Ok(());
         }
-        let deletes = read_deletes(&self.store, &self.compute, file).await?;
+        let deletes = self.deletes.read(file).await?;
         let segment = segment.clone();
         self.compute.run(move || segment.delete_each(&deletes.keys, &deletes.ticks)).await;
         Ok(())
