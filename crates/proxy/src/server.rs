@@ -37,6 +37,14 @@ impl Answer for wire::DummyResponse {
     }
 }
 
+impl Answer for wire::MutationResult {
+    fn failed(mut status: Status) -> wire::MutationResult {
+        // AsyncMilvusClient reads the cost before it looks at the status, and fails if there is anything but a cost.
+        status.extra_info.entry("report_value".to_owned()).or_insert_with(|| "0".to_owned());
+        wire::MutationResult { status: Some(status), ..Default::default() }
+    }
+}
+
 impl Answer for wire::DescribeCollectionResponse {
     fn failed(status: Status) -> wire::DescribeCollectionResponse {
         // The Node SDK reads the schema before it looks at the status.
@@ -64,7 +72,7 @@ answers! {
     BatchDescribeCollectionResponse ShowCollectionsResponse GetCollectionStatisticsResponse
     DescribeAliasResponse ListAliasesResponse ShowPartitionsResponse GetPartitionStatisticsResponse
     GetLoadingProgressResponse GetLoadStateResponse DescribeIndexResponse GetIndexStateResponse
-    GetIndexBuildProgressResponse GetIndexStatisticsResponse MutationResult FlushResponse
+    GetIndexBuildProgressResponse GetIndexStatisticsResponse FlushResponse
     GetFlushStateResponse QueryResults SearchResults
 }
 
@@ -216,5 +224,18 @@ impl Proxy {
                 .max_decoding_message_size(incoming)
                 .max_encoding_message_size(outgoing),
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_write_has_a_cost() {
+        let failed = wire::MutationResult::failed(ProxyError::Invalid("x".to_owned()).status());
+        let extra = failed.status.map(|status| status.extra_info).unwrap_or_default();
+        assert_eq!(extra.get("report_value").map(String::as_str), Some("0"));
+        assert_eq!(extra.get("is_input_error").map(String::as_str), Some("true"));
     }
 }
