@@ -31,6 +31,8 @@ pub struct CoordConfig {
     /// How long the start waits for changes that a crash left behind, so that nobody sees the catalog before
     /// them and again after them. Those that take longer go on in the background.
     pub resume_patience: Duration,
+    /// How long the ticks of a request that may come again are remembered, at least.
+    pub request_age_max: Duration,
     /// The first pause before a step is tried again; each further one is twice as long.
     pub retry_min: Duration,
     /// The longest pause before a step is tried again.
@@ -52,6 +54,7 @@ impl Default for CoordConfig {
             ddl_patience: Duration::from_secs(60),
             open_patience: Duration::from_secs(10),
             resume_patience: Duration::from_secs(2),
+            request_age_max: Duration::from_secs(600),
             retry_min: Duration::from_millis(20),
             retry_max: Duration::from_secs(5),
         }

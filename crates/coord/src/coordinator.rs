@@ -22,6 +22,7 @@ use crate::channels::ChannelTable;
 use crate::ddl::{Plan, PlannedMessage, Planner, wants};
 use crate::locks::{HeldLocks, ResourceLocks, Want};
 use crate::placing::{Placed, Placing};
+use crate::requests::Requests;
 use crate::tso::Tso;
 use crate::{CoordConfig, StartError};
 
@@ -41,6 +42,7 @@ pub struct Coordinator {
     parts: CoordinatorParts,
     config: CoordConfig,
     tso: Tso,
+    requests: Requests,
     view: watch::Sender<AssignmentView>,
     locks: ResourceLocks,
     placing: Placing,
@@ -59,8 +61,11 @@ impl Coordinator {
         let version = tso.grant(1).await.map_err(|_| StartError::Concurrent)?;
         let version = ViewVersion { global: version.first.0 as i64, local: 0 };
         let view = watch::Sender::new(AssignmentView { version, ..AssignmentView::default() });
+        let requests =
+            Requests::open(parts.meta.clone(), tso.clone(), env.clock.clone(), config.request_age_max)
+                .await?;
         let (locks, placing, broadcaster) = (ResourceLocks::default(), Placing::default(), OnceCell::new());
-        Ok(Arc::new(Coordinator { parts, config, tso, view, locks, placing, broadcaster }))
+        Ok(Arc::new(Coordinator { parts, config, tso, requests, view, locks, placing, broadcaster }))
     }
 
     /// Gives all logs to `node`, opens them, and carries through the changes that a crash left behind. Those
@@ -172,6 +177,10 @@ impl Coordinator {
 impl CoordApi for Coordinator {
     async fn ticks(&self, count: u32) -> Result<TickRange, CoordError> {
         self.tso.grant(count).await
+    }
+
+    async fn ticks_of(&self, request: &str, count: u32) -> Result<TickRange, CoordError> {
+        self.requests.ticks(request, count).await
     }
 
     async fn ddl(&self, ddl: Ddl) -> Result<DdlDone, DdlError> {

@@ -19,6 +19,7 @@ pub mod error;
 pub mod keys;
 pub mod locks;
 pub mod placing;
+pub mod requests;
 pub mod stored_bound;
 pub mod tso;
 

@@ -17,6 +17,8 @@ pub struct ProxyConfig {
     pub graceful_time: Duration,
     /// The longest wait of a read for its freshness.
     pub patience: Duration,
+    /// Whether a write that comes again with the `client-request-id` of an earlier one is the same write.
+    pub idempotent_requests: bool,
     /// How many ids are taken from the coordinator at once.
     pub id_block: u32,
     /// Keys that one message of a delete holds, at most.
@@ -36,6 +38,7 @@ impl Default for ProxyConfig {
             message_bytes_max: 8 << 20,
             graceful_time: Duration::from_secs(5),
             patience: Duration::from_secs(60),
+            idempotent_requests: false,
             id_block: 16384,
             delete_keys_max: 65536,
             partitions_max: 1024,

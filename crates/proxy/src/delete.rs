@@ -11,6 +11,7 @@ use crate::convert::{keys, templates};
 use crate::proto::milvus::{DeleteRequest, MutationResult};
 use crate::proxy::{Call, Proxy, Target};
 use crate::read::{Reader, parse_filter};
+use crate::request_key::RequestKey;
 use crate::status::{ProxyError, success};
 use crate::write::Batches;
 
@@ -37,14 +38,20 @@ pub(crate) async fn delete(
     if filter == Expr::Const(true) {
         return Err(ProxyError::Invalid("delete plan can't be empty or always true".to_owned()));
     }
-    let key = target.primary_key()?;
-    let keys = match filter.primary_keys(key.id) {
+    let request_key = RequestKey::of(proxy, call, "delete", target.collection.id, &request);
+    let keys = match filter.primary_keys(target.primary_key()?.id) {
         Some(keys) => keys,
-        None => lookup(proxy, call, &target, filter, partition.as_ref()).await?,
+        None => {
+            let reader = reader(proxy, call, &target, (partition.as_ref(), request_key.as_ref())).await?;
+            lookup(proxy, reader, filter).await?
+        }
     };
     let count = keys.len();
     let mut batches = Batches::new();
     proxy.writer(&target).delete(&mut batches, &keys, partition.as_ref());
+    if let Some(key) = &request_key {
+        key.mark(&mut batches);
+    }
     let tick = match count {
         0 => proxy.parts().coord.ticks(1).await?.first,
         _ => proxy.append(batches).await?,
@@ -72,24 +79,32 @@ fn partition_of(target: &Target, name: &str) -> Result<Option<PartitionEntry>, P
     target.collection.partition(name).cloned().map(Some).ok_or_else(missing)
 }
 
-/// The keys of all rows that match now, in batches.
-async fn lookup(
+/// Reads the rows that match now; for a request that has a key, those that matched when it first came.
+async fn reader(
     proxy: &Proxy,
     call: &Call,
     target: &Target,
-    filter: Expr,
-    partition: Option<&PartitionEntry>,
-) -> Result<Keys, ProxyError> {
-    let key = target.primary_key()?;
+    (partition, key): (Option<&PartitionEntry>, Option<&RequestKey>),
+) -> Result<Reader, ProxyError> {
+    let freshness = match key {
+        Some(key) => Freshness::Snapshot(proxy.request_ticks(key, 1).await?.first),
+        None => Freshness::Strong,
+    };
     let reader = Reader {
         verb: "query",
         target: target.clone(),
         partitions: partition.iter().map(|partition| partition.id).collect(),
-        freshness: Freshness::Strong,
+        freshness,
         ignore_growing: false,
         patience: proxy.patience(call),
     };
     reader.check_loaded()?;
+    Ok(reader)
+}
+
+/// The keys of all rows that match, in batches.
+async fn lookup(proxy: &Proxy, reader: Reader, filter: Expr) -> Result<Keys, ProxyError> {
+    let key = reader.target.primary_key()?;
     let mut found: Vec<Key> = Vec::new();
     let mut next = Some(filter.clone());
     while let Some(now) = next.take() {

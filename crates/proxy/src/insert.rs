@@ -5,6 +5,7 @@ use prost::Message as _;
 
 use crate::proto::milvus::{InsertRequest, MutationResult};
 use crate::proxy::{Call, Proxy, Target};
+use crate::request_key::RequestKey;
 use crate::status::{ProxyError, success};
 use crate::validate::{Checked, RowError};
 use crate::write::{Batches, Route};
@@ -26,12 +27,13 @@ pub(crate) async fn insert(
     let route = Route::of(&target, &request.partition_name)?;
     let count = request.num_rows as usize;
     let large = request.encoded_len() > INLINE_BYTES;
+    let key = RequestKey::of(proxy, call, "insert", target.collection.id, &request);
     let checking = target.clone();
     let check = move || Checked::insert(checking.collection.schema(), request.fields_data, count);
     let checked: Result<Checked, RowError> =
         if large { proxy.parts().env.compute.run(check).await } else { check() };
     let checked = checked?;
-    let ids = proxy.ids().take(checked.count()).await?;
+    let ids = proxy.row_ids(&target, key.as_ref(), checked.count()).await?;
     let encoder = proxy.clone();
     let encode = move || {
         let rows = checked.complete(target.collection.schema(), &ids);
@@ -40,7 +42,10 @@ pub(crate) async fn insert(
         encoder.writer(&target).insert(&mut batches, rows, &ids, &route);
         (keys, batches)
     };
-    let (keys, batches) = if large { proxy.parts().env.compute.run(encode).await } else { encode() };
+    let (keys, mut batches) = if large { proxy.parts().env.compute.run(encode).await } else { encode() };
+    if let Some(key) = &key {
+        key.mark(&mut batches);
+    }
     let tick = proxy.append(batches).await?;
     Ok(MutationResult {
         status: Some(success()),

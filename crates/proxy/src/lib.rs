@@ -22,6 +22,7 @@ pub mod proto;
 pub mod proxy;
 pub mod rank;
 pub mod read;
+pub mod request_key;
 pub mod server;
 pub mod shards;
 pub mod status;

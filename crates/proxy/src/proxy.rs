@@ -48,6 +48,8 @@ pub struct Call {
     pub database: String,
     /// The time that the client waits, if it said so.
     pub timeout: Option<Duration>,
+    /// The client's name for the request, the same when it sends it again.
+    pub request_id: Option<String>,
 }
 
 impl Call {
@@ -58,6 +60,7 @@ impl Call {
         Call {
             database: text("dbname").unwrap_or_default().to_owned(),
             timeout: text("grpc-timeout").and_then(timeout),
+            request_id: text("client-request-id").filter(|id| !id.is_empty()).map(str::to_owned),
         }
     }
 }
@@ -239,7 +242,13 @@ mod tests {
         metadata.insert("dbname", "x".parse().unwrap());
         metadata.insert("grpc-timeout", "1500m".parse().unwrap());
         let call = Call::of(&metadata);
-        assert_eq!(call, Call { database: "x".into(), timeout: Some(Duration::from_millis(1500)) });
+        let expected =
+            Call { database: "x".into(), timeout: Some(Duration::from_millis(1500)), ..Call::default() };
+        assert_eq!(call, expected);
+        metadata.insert("client-request-id", "".parse().unwrap());
+        assert_eq!(Call::of(&metadata).request_id, None);
+        metadata.insert("client-request-id", "r".parse().unwrap());
+        assert_eq!(Call::of(&metadata).request_id, Some("r".to_owned()));
         assert_eq!((database_name(&call, ""), database_name(&call, "y")), ("x".into(), "y".into()));
         assert_eq!(database_name(&Call::default(), ""), "default");
         assert_eq!((timeout(""), timeout("5"), timeout("xS")), (None, None, None));

@@ -8,6 +8,7 @@ use prost::Message as _;
 use crate::insert::{INLINE_BYTES, check_schema};
 use crate::proto::milvus::{MutationResult, UpsertRequest};
 use crate::proxy::{Call, Proxy};
+use crate::request_key::RequestKey;
 use crate::status::{ProxyError, success};
 use crate::validate::{Checked, RowError};
 use crate::write::{Batches, Route, Writer};
@@ -31,16 +32,20 @@ pub(crate) async fn upsert(
     let named = !request.partition_name.is_empty();
     let count = request.num_rows as usize;
     let large = request.encoded_len() > INLINE_BYTES;
+    let key = RequestKey::of(proxy, call, "upsert", target.collection.id, &request);
     let checking = target.clone();
     let check = move || check_rows(checking.collection.schema(), request, count);
     let (old, checked) = if large { proxy.parts().env.compute.run(check).await? } else { check()? };
-    let ids = proxy.ids().take(checked.count()).await?;
+    let ids = proxy.row_ids(&target, key.as_ref(), checked.count()).await?;
     let encoder = proxy.clone();
     let encode = move || {
         let within = if let (true, Route::One(partition)) = (named, &route) { Some(partition) } else { None };
         messages(&encoder.writer(&target), checked, old, &ids, (&route, within))
     };
-    let (keys, batches) = if large { proxy.parts().env.compute.run(encode).await } else { encode() };
+    let (keys, mut batches) = if large { proxy.parts().env.compute.run(encode).await } else { encode() };
+    if let Some(key) = &key {
+        key.mark(&mut batches);
+    }
     let tick = proxy.append(batches).await?;
     Ok(MutationResult {
         status: Some(success()),

@@ -33,6 +33,11 @@ pub trait CoordApi: Send + Sync + 'static {
     /// Grants a run of ticks; also the source of ids. Ticks only grow, over restarts too.
     async fn ticks(&self, count: u32) -> Result<TickRange, CoordError>;
 
+    /// As [`CoordApi::ticks`], for a request that may come again: whoever names it gets the ticks that the first
+    /// call got, after restarts too. Names are forgotten after some minutes. A `count` that differs from the
+    /// first one's is not looked at.
+    async fn ticks_of(&self, request: &str, count: u32) -> Result<TickRange, CoordError>;
+
     /// Carries out a change of databases, collections, partitions, aliases, indexes or load states.
     /// When it returns the change is durable, in every log that it concerns, and visible in the catalog.
     async fn ddl(&self, ddl: Ddl) -> Result<DdlDone, DdlError>;

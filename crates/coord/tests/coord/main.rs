@@ -14,6 +14,7 @@ mod model;
 mod planning;
 mod planning_collections;
 mod planning_load;
+mod requests;
 mod roll_forward;
 mod stuck;
 mod tso;

@@ -10,7 +10,7 @@ use cinclus_wal::BufferBudget;
 use serde_json::Value;
 
 use super::ServerConfig;
-use super::values::{bytes, number, span, text};
+use super::values::{bytes, flag, number, span, text};
 
 /// One key.
 pub(crate) struct Key {
@@ -42,6 +42,7 @@ const KEYS: &[Key] = keys! {
     };
     "proxy.grpc.serverMaxRecvSize" => |c, v| c.proxy.request_bytes_max = bytes(v)? as usize;
     "proxy.grpc.serverMaxSendSize" => |c, v| c.proxy.answer_bytes_max = bytes(v)? as usize;
+    "proxy.idempotentRequests" => |c, v| c.proxy.idempotent_requests = flag(v)?;
     "proxy.maxShardNum" => |c, v| {
         let max = number(v)?;
         c.coord.shards_max = max;
@@ -94,6 +95,6 @@ fn ip(value: &Value) -> anyhow::Result<IpAddr> {
 }
 
 fn refuse_true(value: &Value) -> anyhow::Result<()> {
-    anyhow::ensure!(text(value)? != "true", "users and roles are not served yet; only false is possible");
+    anyhow::ensure!(!flag(value)?, "users and roles are not served yet; only false is possible");
     Ok(())
 }

@@ -15,6 +15,12 @@ pub(crate) fn text(value: &Value) -> anyhow::Result<String> {
     }
 }
 
+/// `true` or `false`.
+pub(crate) fn flag(value: &Value) -> anyhow::Result<bool> {
+    let text = text(value)?;
+    text.parse().ok().with_context(|| format!("expected true or false, not {text:?}"))
+}
+
 /// A number.
 pub(crate) fn number<T: std::str::FromStr>(value: &Value) -> anyhow::Result<T> {
     let text = text(value)?;
@@ -68,6 +74,9 @@ mod tests {
         assert_eq!(bytes(&json!(77)).unwrap(), 77);
         assert_eq!(span(&json!("250ms"), Duration::ZERO).unwrap(), Duration::from_millis(250));
         assert_eq!(span(&json!(30), Duration::from_secs(1)).unwrap(), Duration::from_secs(30));
+        assert!(
+            flag(&json!(true)).unwrap() && !flag(&json!("false")).unwrap() && flag(&json!("yes")).is_err()
+        );
         assert!(bytes(&json!("many")).is_err() && span(&json!("3 weeks"), Duration::ZERO).is_err());
     }
 }
