@@ -7,6 +7,7 @@
 //! | --- | --- | --- |
 //! | [`MemoryLogStorage`] | in memory | tests, simulation |
 //! | [`WoodpeckerLocal`](woodpecker::WoodpeckerLocal) | files in Woodpecker's local layout | standalone |
+//! | [`WoodpeckerObjects`](woodpecker::WoodpeckerObjects) | objects in Woodpecker's object layout | no disk at all |
 //! | [`FaultyLogStorage`] | wraps any of them, and fails as told | tests, simulation |
 //!
 //! [`conformance`] has one function for each rule, which every backend runs.

@@ -11,9 +11,11 @@ use cinclus_env::disk::{Keep, MemoryDisk, OsDisk};
 use cinclus_env::{Env, OsClock};
 use cinclus_log_storage::conformance::Backend;
 use cinclus_log_storage::woodpecker::roll::RollPolicy;
-use cinclus_log_storage::woodpecker::{LocalConfig, WoodpeckerLocal};
+use cinclus_log_storage::woodpecker::{LocalConfig, ObjectsConfig, WoodpeckerLocal, WoodpeckerObjects};
 use cinclus_log_storage::{DynLogStorage, FaultPlan, FaultyLogStorage, MemoryLogStorage};
 use cinclus_meta::{DynMetaStore, MemoryMetaStore};
+use object_store::ObjectStore;
+use object_store::memory::InMemory;
 use parking_lot::Mutex;
 
 struct Fixed(DynLogStorage);
@@ -90,6 +92,48 @@ async fn on_files(segment_bytes: u64) -> Files {
     files
 }
 
+/// Objects in a store, and metadata, that outlive restarts.
+struct Objects {
+    config: ObjectsConfig,
+    store: Arc<dyn ObjectStore>,
+    meta: DynMetaStore,
+    open: Mutex<Option<(DynLogStorage, Env)>>,
+}
+
+impl Objects {
+    async fn new(store: Arc<dyn ObjectStore>, set: impl FnOnce(&mut ObjectsConfig)) -> Objects {
+        let mut config = ObjectsConfig::new("files/wp");
+        set(&mut config);
+        let env = Env::test(7);
+        let meta = MemoryMetaStore::new(&cinclus_meta::Config::default(), env.clock.clone(), &env.tasks);
+        let objects = Objects { config, store, meta: Arc::new(meta), open: Mutex::new(None) };
+        objects.start(env).await;
+        objects
+    }
+
+    async fn start(&self, env: Env) -> DynLogStorage {
+        let (store, meta) = (self.store.clone(), self.meta.clone());
+        let open = WoodpeckerObjects::open(self.config.clone(), store, env.clone(), meta).await;
+        let storage: DynLogStorage = Arc::new(open.unwrap());
+        *self.open.lock() = Some((storage.clone(), env));
+        storage
+    }
+}
+
+#[async_trait]
+impl Backend for Objects {
+    async fn storage(&self) -> DynLogStorage {
+        self.open.lock().as_ref().unwrap().0.clone()
+    }
+
+    async fn restarted(&self) -> Option<DynLogStorage> {
+        let (storage, env) = self.open.lock().take().unwrap();
+        drop(storage);
+        env.tasks.join(&OsClock, Duration::from_secs(10)).await.unwrap();
+        Some(self.start(Env::test(8)).await)
+    }
+}
+
 async fn slow_acks() -> Fixed {
     let env = Env::test(3);
     let faulty = FaultyLogStorage::new(Arc::new(MemoryLogStorage::new()), &env);
@@ -130,4 +174,19 @@ mod woodpecker_local_on_files {
 mod woodpecker_local_on_files_with_tiny_segments {
     use super::*;
     cinclus_log_storage::log_storage_conformance!(on_files(1_000));
+}
+
+mod woodpecker_objects {
+    use super::*;
+    cinclus_log_storage::log_storage_conformance!(Objects::new(Arc::new(InMemory::new()), |_| {}));
+}
+
+mod woodpecker_objects_with_tiny_segments_and_blocks {
+    use super::*;
+    cinclus_log_storage::log_storage_conformance!(Objects::new(Arc::new(InMemory::new()), |config| {
+        config.roll.bytes_max = 300;
+        config.block_bytes_max = 100;
+        config.uploads_max = 4;
+        config.reads_max = 2;
+    }));
 }

@@ -147,6 +147,15 @@ impl WoodpeckerMetadata {
         found.map_or(Ok(Term(0)), |entry| Ok(Term(decode::<Fence>(&key, &entry.value)?.term)))
     }
 
+    /// Whether nobody has opened the log since that fence was raised.
+    ///
+    /// # Errors
+    /// Of the store.
+    pub async fn holds_fence(&self, channel: &PChannel, fence: &Fence) -> Result<bool, LogError> {
+        let found = self.store.get(&self.fence_key(channel)).await?;
+        Ok(found.is_some_and(|entry| entry.value == fence.encode_to_vec()))
+    }
+
     fn require_fence(&self, channel: &PChannel, fence: Option<&Fence>) -> Txn {
         match fence {
             Some(fence) => {
@@ -230,6 +239,28 @@ impl WoodpeckerMetadata {
             .require_absent(&key)
             .put(&key, meta.encode_to_vec());
         self.commit_fenced(txn).await
+    }
+
+    /// Adds an active segment, or finds that a call before whose answer was lost has added it. Only one
+    /// process can, as long as the fence holds; a segment that another program made in its stead is caught by
+    /// the conditional put of its first block.
+    ///
+    /// # Errors
+    /// [`LogError::Fenced`] if the fence was raised meanwhile.
+    pub async fn ensure_segment(
+        &self,
+        channel: &PChannel,
+        fence: &Fence,
+        segment: u64,
+    ) -> Result<(), LogError> {
+        match self.create_segment(channel, fence, segment).await {
+            Err(LogError::Fenced) => {}
+            done => return done,
+        }
+        let key = self.segment_key(channel, segment);
+        let Some(entry) = self.store.get(&key).await? else { return Err(LogError::Fenced) };
+        let is_active = decode::<SegmentMetadata>(&key, &entry.value)?.state() == SegmentState::Active;
+        if is_active && self.holds_fence(channel, fence).await? { Ok(()) } else { Err(LogError::Fenced) }
     }
 
     /// Marks a segment as completed. Nothing if it is.

@@ -8,14 +8,19 @@
 //! - [`entry`]: what a data record holds, `LogMessageLayout`;
 //! - [`metadata`]: keys and values in the metadata store;
 //! - [`local`]: one file per segment, `R/<log>/<segment>/data.log`;
+//! - [`object`]: one object per block, `<root>/<log>/<segment>/<n>.blk`;
 //! - [`roll`]: when a segment ends; [`truncate`]: which segments may go.
 
+mod batch;
 pub mod codec;
 pub mod entry;
 pub mod local;
 pub mod metadata;
 pub mod metadata_values;
+mod metrics;
+pub mod object;
 pub mod roll;
 pub mod truncate;
 
 pub use local::{LocalConfig, WoodpeckerLocal};
+pub use object::{ObjectsConfig, WoodpeckerObjects};

@@ -14,7 +14,6 @@
 mod format;
 mod objects;
 mod open;
-mod probe;
 mod snapshots;
 mod staged;
 mod store;

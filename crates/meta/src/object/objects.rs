@@ -56,6 +56,10 @@ impl Objects {
         self.named(EPOCHS, &format!("{epoch:020}"))
     }
 
+    pub(super) fn folder(&self, name: &str) -> Path {
+        self.prefix.clone().join(name)
+    }
+
     pub(super) fn named(&self, folder: &str, name: &str) -> Path {
         self.prefix.clone().join(folder).join(name)
     }

@@ -9,12 +9,12 @@ use futures::{StreamExt, stream};
 
 use super::format::{Body, Commits, Snapshot, encode_commits, encode_epoch};
 use super::objects::{Created, Objects, decode, failed};
-use super::probe::probe;
 use crate::contents::Contents;
 use crate::entry::Revision;
 use crate::error::OpenError;
 use crate::lease::LeaseId;
 use crate::plan::{Fate, Fates};
+use crate::probe::{ProbeError, probe_conditional_puts};
 
 /// Objects that are read at once.
 const READS: usize = 16;
@@ -69,12 +69,20 @@ impl Owned {
 
 /// Takes the next epoch, reads everything and shuts out the owner before.
 pub(super) async fn open(objects: &Objects, random: &Random) -> Result<Owned, OpenError> {
-    probe(objects, random).await?;
+    let folder = objects.folder("probe");
+    probe_conditional_puts(&*objects.store, &folder, random).await.map_err(refused)?;
     let epoch = take_epoch(objects, random).await?;
     let mut owned = load(objects).await?;
     owned.epoch = epoch;
     shut_out_others(objects, &mut owned).await?;
     Ok(owned)
+}
+
+fn refused(error: ProbeError) -> OpenError {
+    match error {
+        ProbeError::Unconditional { reason } => OpenError::Unconditional { reason },
+        ProbeError::Failed { path, reason } => OpenError::Io { file: path, reason },
+    }
 }
 
 async fn take_epoch(objects: &Objects, random: &Random) -> Result<u64, OpenError> {

@@ -26,14 +26,12 @@
 //! what is in flight); readers share one short lock with the writer, for the durable end.
 
 mod active;
-mod batch;
 mod channel;
 mod config;
 mod files;
 mod index;
 pub mod inspect;
 mod keeper;
-mod metrics;
 mod pipe;
 mod reader;
 mod recover;

@@ -14,14 +14,14 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::active::Active;
-use super::batch::EncodedBatch;
 use super::config::LocalConfig;
 use super::keeper::Chore;
-use super::metrics::Metrics;
 use super::segment::{BlockStart, End, Segment};
 use crate::ack::{AckSender, AppendAck};
 use crate::error::LogError;
+use crate::woodpecker::batch::EncodedBatch;
 use crate::woodpecker::codec::{BLOCK_HEADER_BYTES, BlockHeader, FileHeader, HEADER_BYTES};
+use crate::woodpecker::metrics::Metrics;
 
 /// The open end of a log. Its writer appends, the disk's thread takes block after block, an opener of a
 /// newer writer fences it.

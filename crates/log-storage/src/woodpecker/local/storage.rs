@@ -17,7 +17,6 @@ use super::channel::{Log, Open};
 use super::config::LocalConfig;
 use super::files;
 use super::keeper::Keeper;
-use super::metrics::Metrics;
 use super::pipe::Pipe;
 use super::reader::LocalReader;
 use super::recover::{Recovered, Recovery};
@@ -27,6 +26,7 @@ use super::writer::LocalWriter;
 use crate::error::LogError;
 use crate::storage::{LogReader, LogStorage, LogWriter, OpenOptions};
 use crate::woodpecker::metadata::{Fence, LogEntry, LogMeta, SegmentState, WoodpeckerMetadata};
+use crate::woodpecker::metrics::Metrics;
 use crate::woodpecker::truncate::droppable;
 
 /// Woodpecker's local layout as a [`LogStorage`]. One process at a time has it open.

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::batch;
 use super::pipe::Pipe;
 use crate::ack::AppendAck;
 use crate::error::LogError;
 use crate::record::Record;
 use crate::storage::LogWriter;
+use crate::woodpecker::batch;
 
 pub(super) struct LocalWriter {
     pub(super) pipe: Arc<Pipe>,

@@ -11,24 +11,24 @@ use crate::woodpecker::entry;
 const COPY_BYTES_MAX: usize = 8 << 10;
 
 /// A batch as data records.
-pub(super) struct EncodedBatch {
+pub(crate) struct EncodedBatch {
     /// The bytes, in pieces.
-    pub(super) parts: Vec<Bytes>,
+    pub(crate) parts: Vec<Bytes>,
     /// How many bytes.
-    pub(super) bytes: u64,
+    pub(crate) bytes: u64,
     /// How many records.
-    pub(super) records: u64,
+    pub(crate) records: u64,
     /// CRC-32 over the bytes.
-    pub(super) crc: Hasher,
+    pub(crate) crc: Hasher,
 }
 
 /// Bytes of a batch as data records.
-pub(super) fn encoded_len(batch: &[Record]) -> u64 {
+pub(crate) fn encoded_len(batch: &[Record]) -> u64 {
     batch.iter().map(|record| (ENVELOPE_BYTES + entry::encoded_len(record)) as u64).sum()
 }
 
 /// Encodes a batch of `encoded_len` bytes.
-pub(super) fn encode(batch: Vec<Record>, bytes: u64) -> EncodedBatch {
+pub(crate) fn encode(batch: Vec<Record>, bytes: u64) -> EncodedBatch {
     let by_reference = |record: &&Record| record.payload.len() > COPY_BYTES_MAX;
     let referenced: usize = batch.iter().filter(by_reference).map(|record| record.payload.len()).sum();
     let mut scratch = BytesMut::with_capacity(bytes as usize - referenced);
