@@ -32,6 +32,11 @@ pub trait Harness: Send {
     /// The clock that [`Harness::advance`] moves.
     fn clock(&self) -> &dyn cinclus_env::Clock;
 
+    /// The life of the leases that are tested.
+    fn ttl(&self) -> Duration {
+        Duration::from_secs(10)
+    }
+
     /// Makes the store forget the changes up to now.
     async fn forget_changes(&self, store: &dyn MetaStore);
 }

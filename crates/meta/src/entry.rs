@@ -30,7 +30,8 @@ pub struct Entry {
     pub key: String,
     /// The value; what it means is the caller's business.
     pub value: Bytes,
-    /// The commit that made the key. A key that was deleted and put again is made anew.
+    /// The commit that made the key. A key that was deleted is made anew by a later commit that puts it; one
+    /// that a single commit deletes and puts is changed in place.
     pub created: Revision,
     /// The last commit that put the key.
     pub modified: Revision,

@@ -69,7 +69,7 @@ impl WatchError {
     }
 }
 
-/// Why an embedded store could not be opened.
+/// Why a store could not be opened.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
@@ -110,6 +110,22 @@ pub enum OpenError {
         /// What was tried and seen.
         reason: String,
     },
+    /// No member of the etcd answers.
+    #[error("etcd at {address} cannot be reached: {reason}")]
+    Unreachable {
+        /// Who was asked.
+        address: String,
+        /// What was seen last.
+        reason: String,
+    },
+    /// The etcd, or its address, is not one that we can use.
+    #[error("etcd at {address} cannot hold metadata: {reason}")]
+    Refused {
+        /// Who was asked.
+        address: String,
+        /// What it said.
+        reason: String,
+    },
     /// The operating system, or the object storage, refused.
     #[error("{} cannot be opened: {reason}", file.display())]
     Io {
@@ -125,10 +141,11 @@ impl OpenError {
     #[must_use]
     pub fn advice(&self) -> Advice {
         match self {
-            OpenError::InUse { .. } | OpenError::Io { .. } => Advice::Retry,
-            OpenError::NewerFormat { .. } | OpenError::Corrupt { .. } | OpenError::Unconditional { .. } => {
-                Advice::Reject
-            }
+            OpenError::InUse { .. } | OpenError::Io { .. } | OpenError::Unreachable { .. } => Advice::Retry,
+            OpenError::NewerFormat { .. }
+            | OpenError::Corrupt { .. }
+            | OpenError::Unconditional { .. }
+            | OpenError::Refused { .. } => Advice::Reject,
         }
     }
 }

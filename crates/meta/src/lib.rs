@@ -9,9 +9,10 @@
 //! | [`MemoryMetaStore`] | memory | tests and simulation |
 //! | [`EmbeddedMetaStore`] | one file | standalone |
 //! | [`ObjectMetaStore`] | objects of an object storage | one process without a disk |
+//! | [`EtcdMetaStore`] | an etcd | several processes |
 //!
-//! `plan` judges transactions for all of them, so they cannot differ; `history` feeds their watches;
-//! `lease_table` and `sweep` end their leases. `conformance` (a feature of that name) holds one test
+//! `plan` judges transactions for all of them but etcd, so they cannot differ; `history` feeds their watches;
+//! `lease_table` and `sweep` end their leases. etcd does all of that itself. `conformance` (a feature of that name) holds one test
 //! function per rule, which every store runs.
 //!
 //! Who waits on whom: commits of the embedded store wait for a place in its writer's queue
@@ -25,6 +26,7 @@ mod contents;
 mod embedded;
 mod entry;
 mod error;
+mod etcd;
 mod history;
 mod lease;
 mod lease_table;
@@ -43,6 +45,7 @@ pub use config::Config;
 pub use embedded::EmbeddedMetaStore;
 pub use entry::{Entry, Revision};
 pub use error::{MetaError, OpenError, WatchError};
+pub use etcd::{EtcdConfig, EtcdMetaStore, EtcdUser};
 pub use lease::{HeldLease, LeaseId};
 pub use memory::MemoryMetaStore;
 pub use object::{ObjectConfig, ObjectMetaStore};

@@ -102,8 +102,8 @@ fn put(
 ) -> Result<(), MetaError> {
     let created = match fates.get(&key) {
         Some(Fate::Put(entry, _)) => entry.created,
-        Some(Fate::Delete) => revision,
-        None => state.entry(&key)?.map_or(revision, |entry| entry.created),
+        // What a transaction deletes and puts again is changed in place: no revision shows it away.
+        Some(Fate::Delete) | None => state.entry(&key)?.map_or(revision, |entry| entry.created),
     };
     let entry = Entry { key: key.clone(), value, created, modified: revision };
     fates.insert(key, Fate::Put(entry, lease));
