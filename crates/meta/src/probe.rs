@@ -13,6 +13,8 @@ use object_store::{Error, ObjectStore, ObjectStoreExt, PutMode, PutOptions};
 /// success: one create after the other would not show it.
 const AT_ONCE: usize = 8;
 const ROUNDS: u32 = 3;
+/// A round in which the answer of the accepted create was lost says nothing.
+const ROUNDS_LOST_MAX: u32 = 5;
 
 /// Why an object storage is not believed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -54,7 +56,8 @@ pub async fn probe_conditional_puts(
     folder: &Path,
     random: &Random,
 ) -> Result<(), ProbeError> {
-    for _ in 0..ROUNDS {
+    let (mut done, mut lost) = (0, 0);
+    while done < ROUNDS {
         let path = folder.clone().join(format!("{:016x}", random.u64()));
         let failed = |error: Error| ProbeError::Failed {
             path: PathBuf::from(path.as_ref()),
@@ -78,6 +81,15 @@ pub async fn probe_conditional_puts(
             Err(error) => return Err(failed(error)),
         };
         store.delete(&path).await.map_err(failed)?;
+        if accepted.is_empty() && found.is_some() {
+            lost += 1;
+            if lost < ROUNDS_LOST_MAX {
+                continue;
+            }
+            let reason = "an object came to be and none of its creates was accepted".to_owned();
+            return Err(ProbeError::Failed { path: PathBuf::from(path.as_ref()), reason });
+        }
+        done += 1;
         let [winner] = accepted.as_slice() else {
             let reason =
                 format!("of {AT_ONCE} creates of one name at once, {} were accepted", accepted.len());

@@ -1,0 +1,8 @@
+//! Woodpecker's layout on an object storage: faults, races, foreign segments, damage.
+
+#![allow(clippy::unwrap_used, unreachable_pub, dead_code, reason = "a test")]
+
+mod faults;
+mod race;
+mod store;
+mod world;

@@ -1,0 +1,198 @@
+//! An object store and metadata that several processes share, and what must be true of the log in them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use cinclus_env::{Env, OsClock, Random};
+use cinclus_log_storage::conformance::{Backend, channel, read_from};
+use cinclus_log_storage::woodpecker::metadata::WoodpeckerMetadata;
+use cinclus_log_storage::woodpecker::{ObjectsConfig, WoodpeckerObjects};
+use cinclus_log_storage::{DynLogStorage, LogError, LogWriter, OpenOptions, Record, StoredRecord};
+use cinclus_meta::{
+    CommitOutcome, DynMetaStore, Entry, LeaseId, MemoryMetaStore, MetaError, MetaStore, Revision, Txn, Watch,
+};
+use cinclus_types::{MessageId, Term};
+use parking_lot::Mutex;
+
+use crate::store::{FaultyStore, Plan};
+
+pub struct World {
+    pub store: FaultyStore,
+    pub meta: Arc<FaultyMeta>,
+    pub config: ObjectsConfig,
+    pub env: Env,
+    open: Mutex<Option<(DynLogStorage, Env)>>,
+}
+
+impl World {
+    pub fn new(seed: u64, set: impl FnOnce(&mut ObjectsConfig)) -> World {
+        let env = Env::test(seed);
+        let inner = MemoryMetaStore::new(&cinclus_meta::Config::default(), env.clock.clone(), &env.tasks);
+        let meta =
+            FaultyMeta { inner: Arc::new(inner), fails: Mutex::default(), random: env.random.fork("meta") };
+        let mut config = ObjectsConfig::new("files/wp");
+        config.retry_pause = Duration::from_millis(1);
+        set(&mut config);
+        World { store: FaultyStore::new(seed), meta: Arc::new(meta), config, env, open: Mutex::new(None) }
+    }
+
+    /// Another process that uses the same objects and metadata.
+    pub async fn process(&self, seed: u64) -> DynLogStorage {
+        Arc::new(self.try_process(Env::test(seed)).await.unwrap())
+    }
+
+    pub async fn try_process(&self, env: Env) -> Result<WoodpeckerObjects, LogError> {
+        let store = Arc::new(self.store.clone());
+        WoodpeckerObjects::open(self.config.clone(), store, env, self.meta.clone()).await
+    }
+
+    pub fn metadata(&self) -> WoodpeckerMetadata {
+        let prefix = &self.config.metadata_prefix;
+        let meta: DynMetaStore = self.meta.clone();
+        WoodpeckerMetadata::new(meta, prefix, self.env.clock.clone(), self.env.random.clone())
+    }
+
+    /// With a first process and faults, as a backend of the conformance tests.
+    pub async fn with_faults(self, plan: Plan) -> World {
+        let env = Env::test(77);
+        let storage: DynLogStorage = Arc::new(self.try_process(env.clone()).await.unwrap());
+        *self.open.lock() = Some((storage, env));
+        self.store.set(plan);
+        self
+    }
+}
+
+#[async_trait]
+impl Backend for World {
+    async fn storage(&self) -> DynLogStorage {
+        self.open.lock().as_ref().unwrap().0.clone()
+    }
+
+    async fn restarted(&self) -> Option<DynLogStorage> {
+        let (storage, env) = self.open.lock().take().unwrap();
+        drop(storage);
+        env.tasks.join(&OsClock, Duration::from_secs(10)).await.unwrap();
+        let env = Env::test(78);
+        // The probe does not insist: a start-up that fails is made again.
+        let plan = self.store.plan();
+        self.store.set(Plan::default());
+        let storage: DynLogStorage = Arc::new(self.try_process(env.clone()).await.unwrap());
+        self.store.set(plan);
+        *self.open.lock() = Some((storage.clone(), env));
+        Some(storage)
+    }
+}
+
+/// Metadata whose commits fail: before they do anything, or with a lost answer.
+pub struct FaultyMeta {
+    inner: DynMetaStore,
+    fails: Mutex<(f64, f64)>,
+    random: Random,
+}
+
+impl FaultyMeta {
+    /// The chances that a commit does nothing, and that its answer is lost.
+    pub fn set(&self, before: f64, after: f64) {
+        *self.fails.lock() = (before, after);
+    }
+}
+
+#[async_trait]
+impl MetaStore for FaultyMeta {
+    async fn get(&self, key: &str) -> Result<Option<Entry>, MetaError> {
+        self.inner.get(key).await
+    }
+
+    async fn scan(&self, prefix: &str) -> Result<(Revision, Vec<Entry>), MetaError> {
+        self.inner.scan(prefix).await
+    }
+
+    async fn commit(&self, txn: Txn) -> Result<CommitOutcome, MetaError> {
+        let (before, after) = *self.fails.lock();
+        if before > 0.0 && self.random.chance(before) {
+            return Err(MetaError::Unavailable("injected".to_owned()));
+        }
+        let outcome = self.inner.commit(txn).await?;
+        if after > 0.0 && self.random.chance(after) {
+            return Err(MetaError::Unknown("injected".to_owned()));
+        }
+        Ok(outcome)
+    }
+
+    async fn watch(&self, prefix: &str, after: Revision) -> Result<Watch, MetaError> {
+        self.inner.watch(prefix, after).await
+    }
+
+    async fn grant(&self, ttl: Duration) -> Result<LeaseId, MetaError> {
+        self.inner.grant(ttl).await
+    }
+
+    async fn keep_alive(&self, lease: LeaseId) -> Result<(), MetaError> {
+        self.inner.keep_alive(lease).await
+    }
+
+    async fn revoke(&self, lease: LeaseId) -> Result<(), MetaError> {
+        self.inner.revoke(lease).await
+    }
+}
+
+pub fn options(term: i64) -> OpenOptions {
+    OpenOptions { term: Term(term), acknowledged: MessageId::EARLIEST }
+}
+
+/// Opens a writer, as often as it takes.
+pub async fn insist(storage: &DynLogStorage, term: i64) -> Box<dyn LogWriter> {
+    loop {
+        match storage.open_writer(&channel(), options(term)).await {
+            Ok(writer) => return writer,
+            Err(error) => assert!(matches!(error, LogError::Unavailable(_)), "{error}"),
+        }
+    }
+}
+
+/// What writers sent and were told. Writer `w` sends `w n` for n from 0.
+#[derive(Default)]
+pub struct History {
+    pub acked: BTreeMap<MessageId, String>,
+}
+
+impl History {
+    pub fn text(writer: u64, number: u64) -> String {
+        format!("{writer} {number}")
+    }
+
+    pub fn record(writer: u64, number: u64) -> Vec<Record> {
+        vec![Record::new(Self::text(writer, number), Vec::new())]
+    }
+
+    /// Checks everything that is in the log from `from` on. Writers are numbered in the order of their opens.
+    pub fn check(&self, from: MessageId, found: &[StoredRecord]) {
+        assert!(found.is_sorted_by(|one, other| one.id < other.id), "ids do not increase");
+        let text = |record: &StoredRecord| String::from_utf8(record.record.payload.to_vec()).unwrap();
+        let there: BTreeMap<MessageId, String> =
+            found.iter().map(|record| (record.id, text(record))).collect();
+        for (id, text) in self.acked.range(from..) {
+            assert_eq!(there.get(id), Some(text), "{id} was acknowledged");
+        }
+        // Invariants L3 and L4: of each writer a first part, and nothing of it after the next one's first.
+        let mut last: Option<(u64, u64)> = None;
+        for text in there.values() {
+            let (writer, number) = text.split_once(' ').unwrap();
+            let at = (writer.parse::<u64>().unwrap(), number.parse::<u64>().unwrap());
+            let follows = match last {
+                None => from > MessageId::EARLIEST || at.1 == 0,
+                Some((writer, number)) => at == (writer, number + 1) || (at.0 > writer && at.1 == 0),
+            };
+            assert!(follows, "{at:?} after {last:?}");
+            last = Some(at);
+        }
+    }
+}
+
+/// Everything from an id on, as a process that does not write the log sees it.
+pub async fn seen_by(world: &World, seed: u64, from: MessageId) -> Vec<StoredRecord> {
+    let storage = world.process(seed).await;
+    read_from(&storage, from).await
+}
