@@ -7,13 +7,14 @@ mod catalog;
 mod health;
 mod process;
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use crate::step::call;
+use crate::step::{StepResult, call};
 use catalog::{SERVICES, Service, Source};
 use process::Process;
 
@@ -24,9 +25,9 @@ const HELP: &str = "\
 cargo xtask services: the real servers that tests use
 
 USAGE
-    cargo xtask services install NAME    Fetch and unpack the pinned version.
-    cargo xtask services start NAME      Start it on loopback and wait until it is healthy.
-    cargo xtask services stop NAME       End the process that `start` started.
+    cargo xtask services install NAME... Fetch and unpack the pinned version.
+    cargo xtask services start NAME...   Start it on loopback and wait until it is healthy.
+    cargo xtask services stop NAME...    End the process that `start` started.
     cargo xtask services status [NAME]   What is installed and what runs.
 
 Everything lies below $XDG_CACHE_HOME/cinclus/services (or ~/.cache/cinclus/services).
@@ -37,9 +38,9 @@ Everything lies below $XDG_CACHE_HOME/cinclus/services (or ~/.cache/cinclus/serv
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
-        ["install", name] => install(find(name)?),
-        ["start", name] => start(find(name)?),
-        ["stop", name] => stop(find(name)?),
+        ["install", names @ ..] if !names.is_empty() => each(names, install),
+        ["start", names @ ..] if !names.is_empty() => each(names, start),
+        ["stop", names @ ..] if !names.is_empty() => each(names, stop),
         ["status", name] => status(find(name)?),
         ["status"] => SERVICES.iter().try_for_each(status),
         [] | ["help" | "--help" | "-h"] => {
@@ -51,6 +52,36 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
             bail!("services does not understand {words:?}")
         }
     }
+}
+
+fn each(names: &[&str], act: impl Fn(&Service) -> Result<()>) -> Result<()> {
+    let services: Vec<&Service> = names.iter().map(|name| find(name)).collect::<Result<_>>()?;
+    services.into_iter().try_for_each(act)
+}
+
+/// Runs `work` while all services run; ends those that did not run before. `work` is given the variables that
+/// tell tests of them: `CINCLUS_TEST_<NAME>` is the program, `CINCLUS_TEST_<NAME>_ADDRESS` where it answers.
+pub(crate) fn with_all(work: impl FnOnce(&[(String, OsString)]) -> StepResult) -> StepResult {
+    let mut started = Vec::new();
+    let mut variables = Vec::new();
+    let mut outcome = Ok(());
+    for service in SERVICES {
+        let folder = folder(service)?;
+        let ran = Process::of(&folder, service.program).running()?.is_some();
+        outcome = start(service);
+        if !ran {
+            started.push(service);
+        }
+        if outcome.is_err() {
+            break;
+        }
+        let name = format!("CINCLUS_TEST_{}", service.name.to_uppercase());
+        variables.push((format!("{name}_ADDRESS"), format!("127.0.0.1:{}", service.port).into()));
+        variables.push((name, folder.join(service.program).into()));
+    }
+    let result = outcome.and_then(|()| work(&variables));
+    let stopped = started.into_iter().try_for_each(stop);
+    result.and_then(|note| stopped.map(|()| note))
 }
 
 fn find(name: &str) -> Result<&'static Service> {

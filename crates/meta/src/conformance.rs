@@ -37,6 +37,12 @@ pub trait Harness: Send {
         Duration::from_secs(10)
     }
 
+    /// How long before the end of a lease a test looks whether it is still there: nothing to speak of, unless
+    /// the clock runs by itself.
+    fn margin(&self) -> Duration {
+        Duration::from_millis(1)
+    }
+
     /// Makes the store forget the changes up to now.
     async fn forget_changes(&self, store: &dyn MetaStore);
 }

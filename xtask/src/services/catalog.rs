@@ -82,6 +82,9 @@ fn seaweedfs(data: &Path) -> Vec<String> {
         "-s3",
         "-s3.port=8333",
         "-master.volumeSizeLimitMB=64",
+        // One master has nobody to wait for, and nobody to tell of itself.
+        "-master.electionTimeout=1s",
+        "-master.telemetry=false",
         "-volume.max=50",
     ]
     .map(str::to_owned)

@@ -32,10 +32,10 @@ pub async fn m5_a_lease_that_falls_silent_ends_with_its_keys(harness: &mut dyn H
     let mut watch = watch_from_now(&*store).await;
     harness.advance(ttl / 2).await;
     store.keep_alive(lease).await.expect("the lease lives");
-    harness.advance(ttl - Duration::from_millis(1)).await;
+    harness.advance(ttl - harness.margin()).await;
     assert!(futures::poll!(std::pin::pin!(watch.next())).is_pending());
     assert_eq!(texts(&*store, "").await.len(), 3, "kept alive, it has its whole time again");
-    harness.advance(Duration::from_millis(1)).await;
+    harness.advance(harness.margin()).await;
     assert_eq!(deleted(&mut watch).await, ["a", "b"]);
     assert_eq!(texts(&*store, "").await, [("c".to_owned(), "3".to_owned())]);
     assert_eq!(store.keep_alive(lease).await, Err(MetaError::LeaseGone(lease)));

@@ -44,6 +44,10 @@ impl Harness for Etcd {
         Duration::from_secs(3)
     }
 
+    fn margin(&self) -> Duration {
+        Duration::from_secs(1)
+    }
+
     async fn forget_changes(&self, store: &dyn MetaStore) {
         let (revision, _) = store.scan("").await.unwrap();
         self.server().compact(revision).await;
