@@ -133,6 +133,12 @@ class Server:
         self.process = None
         assert code == 0, f"after SIGTERM the server ended with {code}:\n{self.log_tail()}"
 
+    def wait_for_end(self, seconds: float) -> int:
+        """Waits until it ends by itself; answers its exit code."""
+        code = self.process.wait(seconds)
+        self.process = None
+        return code
+
     def restart(self, same_address: bool = False) -> None:
         self.terminate()
         self.start(same_address)

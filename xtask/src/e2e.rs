@@ -10,6 +10,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 
 use crate::ci::build_release;
+use crate::services;
 use crate::step::{StepResult, call, shown};
 use crate::workspace::Workspace;
 
@@ -45,7 +46,7 @@ pub(crate) fn pytest(workspace: &Workspace, arguments: &[String]) -> StepResult 
         .env("PYTHONUNBUFFERED", "1")
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .current_dir(&folder);
-    pass_through(&mut command)
+    services::with_all(|variables| pass_through(command.envs(variables.iter().cloned())))
 }
 
 /// Runs a program, shows its output as it comes, and gives back the last line of it.

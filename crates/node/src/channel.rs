@@ -11,8 +11,10 @@ use cinclus_types::{PChannel, Term, Tick, VChannel};
 use cinclus_wal::Wal;
 use parking_lot::{Mutex, RwLock};
 
+use crate::config::OwnershipProof;
 use crate::ending::{Ending, corrupt_append};
 use crate::metrics::NodeMetrics;
+use crate::position::OwnPosition;
 
 /// The shards of a log: changed by its pump, read by everybody.
 #[derive(Clone, Default)]
@@ -53,6 +55,8 @@ pub struct Channel {
     pub term: Term,
     /// Appends and scans.
     pub wal: Wal,
+    /// How its ownership is proved.
+    pub proof: OwnershipProof,
     /// How far the pump is.
     pub tsafe: Tsafe,
     /// The shards.
@@ -68,6 +72,11 @@ pub struct Channel {
 }
 
 impl Channel {
+    /// The log as its delegators follow it.
+    pub(crate) fn position(&self) -> OwnPosition {
+        OwnPosition { wal: self.wal.clone(), proof: self.proof }
+    }
+
     /// Appends to the log; if it turns out to be corrupt, the error names it.
     pub(crate) async fn append(&self, batch: Vec<Draft>) -> Result<Appended, AppendError> {
         let appended = self.wal.append(batch).await;

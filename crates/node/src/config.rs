@@ -4,6 +4,17 @@ use std::time::Duration;
 
 use cinclus_wal::WalConfig;
 
+/// What a Strong read takes for the proof that no later term was acknowledging when its tick was picked (Q3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OwnershipProof {
+    /// A lock that nobody else can have as long as this process lives, as that on a data directory. Costs
+    /// nothing.
+    Lock,
+    /// A TimeTick that the log's storage takes after the tick was picked, one for all reads that wait. Costs
+    /// an append.
+    TimeTick,
+}
+
 /// Values of a streaming node.
 #[derive(Clone, Debug)]
 pub struct NodeConfig {
@@ -16,6 +27,8 @@ pub struct NodeConfig {
     pub persist_age: Duration,
     /// A segment's rows of at least so many bytes get a file of their own; fewer go to the tail file.
     pub chunk_bytes_min: u64,
+    /// How a Strong read knows that this node still owns the log.
+    pub proof: OwnershipProof,
     /// An object that the catalog does not name is removed when it is so old.
     pub orphan_grace: Duration,
 }
@@ -27,6 +40,7 @@ impl Default for NodeConfig {
             recovery_log_bytes_max: 1 << 30,
             persist_age: Duration::from_secs(600),
             chunk_bytes_min: 1 << 20,
+            proof: OwnershipProof::Lock,
             orphan_grace: Duration::from_secs(600),
         }
     }

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use cinclus_catalog::{Collections, Segments};
 use cinclus_env::{DynTickSource, Env, MemoryFull, MemoryPart};
 use cinclus_log_storage::DynLogStorage;
-use cinclus_query::{Delegator, DelegatorParts, LogPosition, Tsafe, Workers};
+use cinclus_query::{Delegator, DelegatorParts, LogPosition as _, Tsafe, Workers};
 use cinclus_rpc::{
     AppendError, Appended, ChannelStatus, NodeApi, NodeError, QueryAnswer, ReadError, SearchAnswer,
     ShardQuery, ShardRead, ShardSearch, ShardStatistics,
@@ -29,7 +29,6 @@ use crate::ending::{Ending, corrupt_append, corrupt_read};
 use crate::loader::{Loader, LoaderSignal};
 use crate::metrics::NodeMetrics;
 use crate::persist::Persister;
-use crate::position::OwnPosition;
 use crate::pump::Pump;
 use crate::restore::{RestorePoint, restore};
 use crate::sweep::sweep_now_and_then;
@@ -69,7 +68,7 @@ impl NodeParts {
             collections: self.collections.clone(),
             segments: self.segments.clone(),
             workers: self.workers.clone(),
-            position: Arc::new(OwnPosition(channel.wal.clone())),
+            position: Arc::new(channel.position()),
             tsafe: channel.tsafe.clone(),
             memory: self.growing(),
             env: self.env.clone(),
@@ -156,6 +155,7 @@ impl Node {
             channel: channel.clone(),
             term,
             wal,
+            proof: self.config.proof,
             tsafe: Tsafe::default(),
             shards: Shards::default(),
             tasks: self.parts.env.tasks.child(),
@@ -265,7 +265,7 @@ impl Node {
     async fn persist_upto(&self, hosted: &Hosted, vchannel: &VChannel, upto: Tick) -> Result<(), ReadError> {
         let clock = &*self.parts.env.clock;
         // The tick may be another shard's, and this log idle below it.
-        OwnPosition(hosted.channel.wal.clone()).tick_at_least(upto).await?;
+        hosted.channel.position().tick_at_least(upto).await?;
         hosted.channel.tsafe.wait(clock, upto, PERSIST_PATIENCE).await?;
         let (done, finished) = oneshot::channel();
         let asked = hosted.control.send(Control::Persist(done)).await;

@@ -18,5 +18,5 @@ mod round;
 mod sweep;
 
 pub use backlog::Backlog;
-pub use config::NodeConfig;
+pub use config::{NodeConfig, OwnershipProof};
 pub use host::{Node, NodeParts};

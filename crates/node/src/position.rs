@@ -6,22 +6,35 @@ use cinclus_rpc::ReadError;
 use cinclus_types::Tick;
 use cinclus_wal::Wal;
 
+use crate::config::OwnershipProof;
+
 /// The owner's own view of its log.
 #[derive(Clone)]
-pub struct OwnPosition(pub Wal);
+pub struct OwnPosition {
+    /// The log.
+    pub wal: Wal,
+    /// How its ownership is proved.
+    pub proof: OwnershipProof,
+}
 
 #[async_trait]
 impl LogPosition for OwnPosition {
     fn frontier(&self) -> Tick {
-        self.0.frontier()
+        self.wal.frontier()
     }
 
     async fn prove(&self) -> Result<(), ReadError> {
-        // The lock on the data directory is the lease: it cannot end while this process lives.
-        Ok(())
+        // Invariant Q3.
+        match self.proof {
+            OwnershipProof::Lock => Ok(()),
+            OwnershipProof::TimeTick => {
+                let stored = self.wal.store_time_tick().await;
+                stored.map(drop).map_err(|error| ReadError::Unavailable(error.to_string()))
+            }
+        }
     }
 
     async fn tick_at_least(&self, at: Tick) -> Result<Tick, ReadError> {
-        self.0.tick_at_least(at).await.map_err(|error| ReadError::Unavailable(error.to_string()))
+        self.wal.tick_at_least(at).await.map_err(|error| ReadError::Unavailable(error.to_string()))
     }
 }

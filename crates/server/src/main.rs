@@ -2,11 +2,15 @@
 
 mod assemble;
 mod bench;
+mod claim;
 mod cli;
 mod config;
+mod data_dir;
 mod give_back;
 mod listen;
+mod remote;
 mod shutdown;
+mod stores;
 
 use std::process::ExitCode;
 
@@ -18,6 +22,8 @@ use mimalloc::MiMalloc;
 static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
+    // One implementation of TLS for every client in here. It fails only if there is one already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     match cli::Cli::parse().run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

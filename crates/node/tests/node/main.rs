@@ -9,6 +9,7 @@ mod drops;
 mod effects;
 mod memory;
 mod model;
+mod ownership;
 mod poison;
 mod random;
 mod sealed;

@@ -183,7 +183,7 @@ pub(crate) struct Life {
 }
 
 impl Life {
-    async fn begin(world: &World, term: Term, clock: DynClock) -> Life {
+    pub(crate) async fn begin(world: &World, term: Term, clock: DynClock) -> Life {
         let env = Env { clock: clock.clone(), ..Env::test(world.seed + term.0 as u64) };
         let effects = world.effects.clone();
         let meta: DynMetaStore =

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
+use futures::FutureExt;
 use tracing_subscriber::EnvFilter;
 
 use crate::assemble::Standalone;
@@ -54,20 +55,34 @@ pub(crate) fn run(args: &StandaloneArgs) -> anyhow::Result<()> {
 async fn serve(config: ServerConfig) -> anyhow::Result<()> {
     // The ports first: a second process on them fails before it touches any data.
     let listeners = listen::Listeners::bind(&config).await?;
-    let standalone = Standalone::assemble(&config).await?;
+    let mut standalone = Standalone::assemble(&config).await?;
     let env = standalone.env.clone();
     give_back::start(&env);
     let (service, management) = (listeners.service_addr()?, listeners.management_addr()?);
     tracing::info!(
         "Cinclus {} serves Milvus clients on {service}, health and metrics on {management}, data in {}",
         env!("CARGO_PKG_VERSION"),
-        config.data_dir.display()
+        standalone.place
     );
-    let stop = shutdown::signal();
+    let superseded = std::mem::replace(&mut standalone.superseded, std::future::pending().boxed());
+    let (over, ended) = tokio::sync::oneshot::channel();
+    let stop = async {
+        tokio::select! {
+            biased;
+            () = shutdown::signal() => {}
+            reason = superseded => {
+                tracing::error!("this process ends: {reason}");
+                let _ = over.send(reason);
+            }
+        }
+    };
     listeners.serve(&standalone, &config, stop).await?;
     standalone.close().await;
     if env.tasks.join(&*env.clock, config.shutdown_timeout).await.is_err() {
         tracing::warn!("some tasks did not end in time");
     }
-    Ok(())
+    match ended.now_or_never() {
+        Some(Ok(reason)) => anyhow::bail!("another process took over: {reason}"),
+        Some(Err(_)) | None => Ok(()),
+    }
 }

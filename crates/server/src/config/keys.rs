@@ -10,7 +10,8 @@ use cinclus_wal::BufferBudget;
 use serde_json::Value;
 
 use super::ServerConfig;
-use super::values::{bytes, flag, number, span, text};
+use super::storage::{MetaPlace, Place, Provider, Secret};
+use super::values::{bytes, choice, flag, list, number, path, span, text};
 
 /// One key.
 pub(crate) struct Key {
@@ -48,6 +49,29 @@ const KEYS: &[Key] = keys! {
         c.coord.shards_max = max;
         c.proxy.shards_max = max;
     };
+    "common.storageType" => |c, v| c.storage.objects = Some(choice(v, PLACES)?);
+    "woodpecker.storage.type" => |c, v| c.storage.log = Some(choice(v, LOG_PLACES)?);
+    "metastore.type" => |c, v| c.storage.meta = Some(choice(v, META_PLACES)?);
+    "mq.type" => |_c, v| choice(v, QUEUES)?;
+    "woodpecker.meta.prefix" => |c, v| c.storage.log_meta_prefix = path(v)?;
+    "etcd.endpoints" => |c, v| c.storage.etcd.endpoints = list(v)?;
+    "etcd.rootPath" => |c, v| c.storage.etcd.root = path(v)?;
+    "etcd.auth.enabled" => |c, v| c.storage.etcd.auth = flag(v)?;
+    "etcd.auth.userName" => |c, v| c.storage.etcd.user = text(v)?;
+    "etcd.auth.password" => |c, v| c.storage.etcd.password = Secret(text(v)?);
+    "etcd.requestTimeout" => |c, v| c.storage.etcd.request_timeout = span(v, Duration::from_millis(1))?;
+    "minio.cloudProvider" => |c, v| c.storage.remote.provider = choice(v, PROVIDERS)?;
+    "minio.address" => |c, v| c.storage.remote.address = text(v)?;
+    "minio.port" => |c, v| c.storage.remote.port = number(v)?;
+    "minio.accessKeyID" => |c, v| c.storage.remote.access_key = text(v)?;
+    "minio.secretAccessKey" => |c, v| c.storage.remote.secret_key = Secret(text(v)?);
+    "minio.useSSL" => |c, v| c.storage.remote.use_tls = flag(v)?;
+    "minio.useIAM" => |c, v| c.storage.remote.use_iam = flag(v)?;
+    "minio.useVirtualHost" => |c, v| c.storage.remote.virtual_host = flag(v)?;
+    "minio.bucketName" => |c, v| c.storage.remote.bucket = text(v)?;
+    "minio.createBucket" => |c, v| c.storage.remote.create_bucket = flag(v)?;
+    "minio.rootPath" => |c, v| c.storage.remote.root = text(v)?;
+    "minio.region" => |c, v| c.storage.remote.region = text(v)?;
     "rootCoord.dmlChannelNum" => |c, v| c.coord.channels = number(v)?;
     "rootCoord.maxDatabaseNum" => |c, v| c.coord.databases_max = number(v)?;
     "rootCoord.maxPartitionNum" => |c, v| {
@@ -78,6 +102,41 @@ const KEYS: &[Key] = keys! {
     "cinclus.memory.limit" => |c, v| c.memory_limit = Some(bytes(v)?);
     "cinclus.recovery.persistAge" => |c, v| c.node.persist_age = span(v, SECOND)?;
 };
+
+/// Values of `common.storageType`.
+const PLACES: &[(&str, Result<Place, &str>)] =
+    &[("local", Ok(Place::Local)), ("remote", Ok(Place::Remote)), ("minio", Ok(Place::Remote))];
+/// Values of `woodpecker.storage.type`.
+const LOG_PLACES: &[(&str, Result<Place, &str>)] = &[
+    ("local", Ok(Place::Local)),
+    ("minio", Ok(Place::Remote)),
+    ("default", Ok(Place::Remote)),
+    ("service", Err("logs on a quorum of Woodpecker's servers are not supported")),
+];
+/// Values of `metastore.type`.
+const META_PLACES: &[(&str, Result<MetaPlace, &str>)] = &[
+    ("embedded", Ok(MetaPlace::Embedded)),
+    ("objects", Ok(MetaPlace::Objects)),
+    ("etcd", Ok(MetaPlace::Etcd)),
+    ("tikv", Err("metadata in TiKV is not supported")),
+];
+/// Values of `mq.type`.
+const QUEUES: &[(&str, Result<(), &str>)] = &[
+    ("default", Ok(())),
+    ("woodpecker", Ok(())),
+    ("kafka", Err("logs in Kafka are not supported yet")),
+    ("pulsar", Err("logs in Pulsar are not supported yet")),
+    ("rocksmq", Err("use woodpecker with woodpecker.storage.type local")),
+];
+/// Values of `minio.cloudProvider`.
+const PROVIDERS: &[(&str, Result<Provider, &str>)] = &[
+    ("aws", Ok(Provider::S3)),
+    ("azure", Ok(Provider::Azure)),
+    ("gcp", Ok(Provider::Gcs)),
+    ("gcpnative", Ok(Provider::Gcs)),
+    ("aliyun", Err("its condition for puts is not supported: use its S3 endpoint with aws")),
+    ("tencent", Err("its condition for puts is not supported: use its S3 endpoint with aws")),
+];
 
 /// The key of a path.
 pub(crate) fn find(path: &str) -> Option<&'static Key> {

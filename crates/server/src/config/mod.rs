@@ -2,6 +2,7 @@
 
 mod keys;
 mod nearest;
+pub(crate) mod storage;
 pub(crate) mod values;
 
 use std::net::SocketAddr;
@@ -14,11 +15,12 @@ use cinclus_coord::CoordConfig;
 use cinclus_node::NodeConfig;
 use cinclus_proxy::ProxyConfig;
 use serde_json::Value;
+use storage::StorageConfig;
 
 /// All values of a process.
 #[derive(Clone, Debug)]
 pub(crate) struct ServerConfig {
-    /// Where everything is kept.
+    /// Where everything is kept that is kept on this machine.
     pub data_dir: PathBuf,
     /// Where Milvus clients connect.
     pub listen: SocketAddr,
@@ -34,6 +36,8 @@ pub(crate) struct ServerConfig {
     pub log_roll_age: Duration,
     /// The most memory that rows and segments may take, in bytes; half of the machine's if none is given.
     pub memory_limit: Option<u64>,
+    /// Where logs, metadata and segment files are.
+    pub storage: StorageConfig,
     /// The coordinator.
     pub coord: CoordConfig,
     /// The streaming node.
@@ -55,6 +59,7 @@ impl Default for ServerConfig {
             log_roll_bytes: 256_000_000,
             log_roll_age: Duration::from_secs(600),
             memory_limit: None,
+            storage: StorageConfig::default(),
             coord: CoordConfig::default(),
             node: NodeConfig::default(),
             proxy: ProxyConfig::default(),
@@ -110,6 +115,7 @@ impl ServerConfig {
             self.listen
         );
         ensure!(self.coord.channels >= 1, "rootCoord.dmlChannelNum must be at least 1");
+        self.storage.validate()?;
         let wal = &self.node.wal;
         ensure!(
             self.proxy.message_bytes_max as u64 <= wal.message_bytes_max,

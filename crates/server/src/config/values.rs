@@ -21,6 +21,39 @@ pub(crate) fn flag(value: &Value) -> anyhow::Result<bool> {
     text.parse().ok().with_context(|| format!("expected true or false, not {text:?}"))
 }
 
+/// Texts: a list, or one text with commas.
+pub(crate) fn list(value: &Value) -> anyhow::Result<Vec<String>> {
+    let texts = match value {
+        Value::Array(texts) => texts.iter().map(text).collect::<anyhow::Result<Vec<_>>>()?,
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => {
+            text(value)?.split(',').map(|text| text.trim().to_owned()).collect()
+        }
+    };
+    Ok(texts.into_iter().filter(|text| !text.is_empty()).collect())
+}
+
+/// A path that names something below something else: words between slashes.
+pub(crate) fn path(value: &Value) -> anyhow::Result<String> {
+    let text = text(value)?;
+    if text.split('/').any(str::is_empty) {
+        bail!("expected a path like a/b without a slash at its ends, not {text:?}");
+    }
+    Ok(text)
+}
+
+/// One of some words. Words that are known and not served have a reason.
+pub(crate) fn choice<T: Copy>(value: &Value, words: &[(&str, Result<T, &str>)]) -> anyhow::Result<T> {
+    let text = text(value)?;
+    match words.iter().find(|(word, _)| *word == text) {
+        Some((_, Ok(chosen))) => Ok(*chosen),
+        Some((_, Err(reason))) => bail!("{text:?} cannot be used: {reason}"),
+        None => {
+            let served = words.iter().filter(|(_, chosen)| chosen.is_ok()).map(|(word, _)| *word);
+            bail!("expected one of {}, not {text:?}", served.collect::<Vec<_>>().join(", "))
+        }
+    }
+}
+
 /// A number.
 pub(crate) fn number<T: std::str::FromStr>(value: &Value) -> anyhow::Result<T> {
     let text = text(value)?;
@@ -77,6 +110,8 @@ mod tests {
         assert!(
             flag(&json!(true)).unwrap() && !flag(&json!("false")).unwrap() && flag(&json!("yes")).is_err()
         );
+        assert_eq!(list(&json!(["a", "b:1"])).unwrap(), list(&json!("a, b:1,")).unwrap());
+        assert!(path(&json!("a/b")).is_ok() && path(&json!("/a")).is_err() && path(&json!("")).is_err());
         assert!(bytes(&json!("many")).is_err() && span(&json!("3 weeks"), Duration::ZERO).is_err());
     }
 }
