@@ -5,7 +5,11 @@
 //! | `instance`, `version`, `logidgen`, `quorumidgen` | written once, together; `logidgen` counts logs |
 //! | `logs/<name>` | [`LogMeta`] |
 //! | `logs/<name>/segments/<id>` | [`SegmentMetadata`] |
+//! | `conditionwrite` | `true` once an object storage was seen to keep to conditional puts |
+//! | `readers/<log>/<reader>` | [`ReaderTempInfo`], with a lease |
+//! | `cleaning/<log>/<segment>`, `marking/<log>/<segment>` | Woodpecker's notes while it removes a segment |
 //! | `cinclus/fence/<name>` | ours alone: [`Fence`], the newest term and open of the log |
+//! | `cinclus/truncated/<name>` | ours alone: [`Point`], the first record that stays, of a log on objects |
 //!
 //! Every transaction about a log also requires the opener's fence value, so a writer that was fenced can
 //! change nothing here either. Lost answers are not guessed: they end the writer, and the next open reads
@@ -22,8 +26,13 @@ use prost::Message;
 use crate::error::LogError;
 
 pub use super::metadata_values::{
-    Fence, LogMeta, QuorumInfo, QuorumNode, SegmentMetadata, SegmentState, Version,
+    Fence, LogMeta, Point, QuorumInfo, QuorumNode, ReaderTempInfo, SegmentMetadata, SegmentState, Version,
 };
+
+mod instance;
+mod objects;
+
+pub use instance::effective_prefix;
 
 /// The values of one log, with the revisions that transactions compare.
 #[derive(Clone, Debug)]

@@ -144,6 +144,13 @@ impl SegmentMetadata {
         self.size = bytes as i64;
         self.completion_time = unix_ms as i64;
     }
+
+    /// Notes that the segment was compacted.
+    pub fn seal(&mut self, bytes: u64, unix_ms: u64) {
+        self.set_state(SegmentState::Sealed);
+        self.size = bytes as i64;
+        self.sealed_time = unix_ms as i64;
+    }
 }
 
 /// The nodes of a segment; one that stands for this process in the embedded modes.
@@ -216,6 +223,46 @@ pub struct Fence {
     /// Random, so that no two opens ever write the same value.
     #[prost(fixed64, tag = "3")]
     pub nonce: u64,
+}
+
+/// The first record that stays. Ours: [`LogMeta`] holds, for logs on objects, the last one that does not.
+#[derive(Clone, Copy, PartialEq, Message)]
+pub struct Point {
+    /// Its segment.
+    #[prost(uint64, tag = "1")]
+    pub segment: u64,
+    /// Its entry.
+    #[prost(uint64, tag = "2")]
+    pub entry: u64,
+}
+
+/// Where a reader is. Segments from the one that it reads on are not removed.
+#[derive(Clone, PartialEq, Message)]
+pub struct ReaderTempInfo {
+    /// Its name.
+    #[prost(string, tag = "1")]
+    pub reader_name: String,
+    /// Unix milliseconds.
+    #[prost(fixed64, tag = "2")]
+    pub open_timestamp: u64,
+    /// The log's number.
+    #[prost(int64, tag = "3")]
+    pub log_id: i64,
+    /// Where it began: the segment.
+    #[prost(int64, tag = "4")]
+    pub open_segment_id: i64,
+    /// Where it began: the entry.
+    #[prost(int64, tag = "5")]
+    pub open_entry_id: i64,
+    /// Where it was lately: the segment.
+    #[prost(int64, tag = "6")]
+    pub recent_read_segment_id: i64,
+    /// Where it was lately: the entry.
+    #[prost(int64, tag = "7")]
+    pub recent_read_entry_id: i64,
+    /// Unix milliseconds.
+    #[prost(fixed64, tag = "8")]
+    pub recent_read_timestamp: u64,
 }
 
 #[cfg(test)]

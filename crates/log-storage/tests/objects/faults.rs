@@ -60,6 +60,7 @@ impl Run {
             config.uploads_max = 4;
             config.tries = 2;
             config.reads_max = 3;
+            config.compact_bytes_max = 2_000;
         });
         let processes = vec![world.process(seed).await, world.process(seed + 1).await];
         let random = Random::seeded(seed).fork("model");
@@ -78,6 +79,7 @@ impl Run {
             delay_min: Duration::ZERO,
             delay_max: Duration::from_millis(self.random.range(0..20)),
             list_delay: Duration::from_millis(self.random.range(0..20)),
+            unconditional: false,
         });
         self.world.meta.set(chance(0.3), chance(0.3));
     }

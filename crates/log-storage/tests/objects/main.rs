@@ -2,7 +2,13 @@
 
 #![allow(clippy::unwrap_used, unreachable_pub, dead_code, reason = "a test")]
 
+mod afterwards;
+mod damage;
 mod faults;
+mod foreign;
+mod holes;
+mod layout;
+mod pace;
 mod race;
 mod store;
 mod world;

@@ -38,12 +38,18 @@ pub struct Plan {
     pub delay_max: Duration,
     /// How much longer a listing takes.
     pub list_delay: Duration,
+    /// Conditions of puts are not looked at.
+    pub unconditional: bool,
 }
 
+/// Called with each put before anything else is done.
+pub type Hook = Arc<dyn Fn(&InMemory, &Path, &PutPayload) + Send + Sync>;
+
 /// The store.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct FaultyStore {
     pub inner: Arc<InMemory>,
+    hook: Arc<Mutex<Option<Hook>>>,
     plan: Arc<Mutex<Plan>>,
     random: Random,
     pub puts: Arc<AtomicU64>,
@@ -55,6 +61,7 @@ impl FaultyStore {
     pub fn new(seed: u64) -> FaultyStore {
         FaultyStore {
             inner: Arc::new(InMemory::new()),
+            hook: Arc::default(),
             plan: Arc::default(),
             random: Random::seeded(seed),
             puts: Arc::default(),
@@ -65,6 +72,10 @@ impl FaultyStore {
 
     pub fn set(&self, plan: Plan) {
         *self.plan.lock() = plan;
+    }
+
+    pub fn set_hook(&self, hook: Option<Hook>) {
+        *self.hook.lock() = hook;
     }
 
     /// Requests so far.
@@ -92,6 +103,12 @@ impl FaultyStore {
     }
 }
 
+impl std::fmt::Debug for FaultyStore {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        f.write_str("faulty")
+    }
+}
+
 impl Display for FaultyStore {
     fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
         f.write_str("faulty")
@@ -102,6 +119,11 @@ impl Display for FaultyStore {
 impl ObjectStore for FaultyStore {
     async fn put_opts(&self, path: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
         self.puts.fetch_add(1, Ordering::SeqCst);
+        let hook = self.hook.lock().clone();
+        if let Some(hook) = hook {
+            hook(&self.inner, path, &payload);
+        }
+        let options = if self.plan().unconditional { PutOptions::default() } else { options };
         self.fails(self.plan().put_before)?;
         // The effect comes somewhere in the time that the call takes.
         self.delay().await;

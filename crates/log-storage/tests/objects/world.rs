@@ -2,18 +2,24 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use cinclus_env::{Env, OsClock, Random};
 use cinclus_log_storage::conformance::{Backend, channel, read_from};
-use cinclus_log_storage::woodpecker::metadata::WoodpeckerMetadata;
+use cinclus_log_storage::woodpecker::metadata::{SegmentEntry, SegmentState, WoodpeckerMetadata};
 use cinclus_log_storage::woodpecker::{ObjectsConfig, WoodpeckerObjects};
 use cinclus_log_storage::{DynLogStorage, LogError, LogWriter, OpenOptions, Record, StoredRecord};
 use cinclus_meta::{
-    CommitOutcome, DynMetaStore, Entry, LeaseId, MemoryMetaStore, MetaError, MetaStore, Revision, Txn, Watch,
+    Change, ChangeSource, CommitOutcome, DynMetaStore, Entry, LeaseId, MemoryMetaStore, MetaError, MetaStore,
+    Revision, Txn, Watch, WatchError,
 };
 use cinclus_types::{MessageId, Term};
+use futures::TryStreamExt;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
 use parking_lot::Mutex;
 
 use crate::store::{FaultyStore, Plan};
@@ -30,8 +36,12 @@ impl World {
     pub fn new(seed: u64, set: impl FnOnce(&mut ObjectsConfig)) -> World {
         let env = Env::test(seed);
         let inner = MemoryMetaStore::new(&cinclus_meta::Config::default(), env.clock.clone(), &env.tasks);
-        let meta =
-            FaultyMeta { inner: Arc::new(inner), fails: Mutex::default(), random: env.random.fork("meta") };
+        let meta = FaultyMeta {
+            inner: Arc::new(inner),
+            fails: Mutex::default(),
+            mute: AtomicBool::new(false),
+            random: env.random.fork("meta"),
+        };
         let mut config = ObjectsConfig::new("files/wp");
         config.retry_pause = Duration::from_millis(1);
         set(&mut config);
@@ -52,6 +62,52 @@ impl World {
         let prefix = &self.config.metadata_prefix;
         let meta: DynMetaStore = self.meta.clone();
         WoodpeckerMetadata::new(meta, prefix, self.env.clock.clone(), self.env.random.clone())
+    }
+
+    pub fn path(name: &str) -> Path {
+        Path::from(format!("files/wp/{name}"))
+    }
+
+    /// An object under the root; `None` if there is none.
+    pub async fn object(&self, name: &str) -> Option<Bytes> {
+        match self.store.inner.get(&Self::path(name)).await {
+            Ok(found) => Some(found.bytes().await.unwrap()),
+            Err(object_store::Error::NotFound { .. }) => None,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    pub async fn put(&self, name: &str, bytes: impl Into<Bytes>) {
+        self.store.inner.put(&Self::path(name), bytes.into().into()).await.unwrap();
+    }
+
+    /// The names of all objects of logs, sorted.
+    pub async fn names(&self) -> Vec<String> {
+        let folder = Path::from("files/wp");
+        let found: Vec<_> = self.store.inner.list(Some(&folder)).try_collect().await.unwrap();
+        let name = |meta: object_store::ObjectMeta| meta.location.as_ref()["files/wp/".len()..].to_owned();
+        let mut names: Vec<String> = found.into_iter().map(name).collect();
+        names.sort();
+        names
+    }
+
+    /// A log of which another program has made these segments, all active.
+    pub async fn foreign_log(&self, segments: u64) {
+        let metadata = self.metadata();
+        metadata.init().await.unwrap();
+        let fence = metadata.raise_fence(&channel(), Term(0)).await.unwrap();
+        metadata.create_log(&channel(), &fence).await.unwrap();
+        for segment in 0..segments {
+            metadata.create_segment(&channel(), &fence, segment).await.unwrap();
+        }
+    }
+
+    /// The states of the log's segments.
+    pub async fn states(&self) -> Vec<(u64, SegmentState, i64)> {
+        let entry = self.metadata().load(&channel()).await.unwrap().unwrap();
+        let state =
+            |(id, segment): (&u64, &SegmentEntry)| (*id, segment.meta.state(), segment.meta.last_entry_id);
+        entry.segments.iter().map(state).collect()
     }
 
     /// With a first process and faults, as a backend of the conformance tests.
@@ -87,8 +143,9 @@ impl Backend for World {
 
 /// Metadata whose commits fail: before they do anything, or with a lost answer.
 pub struct FaultyMeta {
-    inner: DynMetaStore,
+    pub inner: DynMetaStore,
     fails: Mutex<(f64, f64)>,
+    mute: AtomicBool,
     random: Random,
 }
 
@@ -96,6 +153,20 @@ impl FaultyMeta {
     /// The chances that a commit does nothing, and that its answer is lost.
     pub fn set(&self, before: f64, after: f64) {
         *self.fails.lock() = (before, after);
+    }
+
+    /// Watches say nothing from now on: nobody hears that a log was taken.
+    pub fn mute(&self) {
+        self.mute.store(true, Ordering::SeqCst);
+    }
+}
+
+struct Silence;
+
+#[async_trait]
+impl ChangeSource for Silence {
+    async fn next(&mut self) -> Result<Vec<Change>, WatchError> {
+        std::future::pending().await
     }
 }
 
@@ -122,6 +193,9 @@ impl MetaStore for FaultyMeta {
     }
 
     async fn watch(&self, prefix: &str, after: Revision) -> Result<Watch, MetaError> {
+        if self.mute.load(Ordering::SeqCst) {
+            return Ok(Watch::new(Silence));
+        }
         self.inner.watch(prefix, after).await
     }
 

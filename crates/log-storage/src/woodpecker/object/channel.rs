@@ -123,8 +123,8 @@ impl Log {
         self.state.lock().segments.insert(segment.id, segment);
     }
 
-    pub(super) fn segment_ids(&self) -> Vec<u64> {
-        self.state.lock().segments.keys().copied().collect()
+    pub(super) fn segment(&self, id: u64) -> Option<Arc<Segment>> {
+        self.state.lock().segments.get(&id).cloned()
     }
 
     pub(super) fn remove_segments(&self, ids: &[u64]) {

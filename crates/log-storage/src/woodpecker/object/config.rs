@@ -30,6 +30,9 @@ pub struct ObjectsConfig {
     pub reads_max: usize,
     /// Bytes that a reader reads ahead.
     pub read_ahead_bytes: u64,
+    /// Completed segments are merged into blocks of less than this, if that at least halves their number;
+    /// 0 leaves them as they are. All processes that may own a log must have the same value.
+    pub compact_bytes_max: u64,
     /// The storage generation in the ids.
     pub generation: u16,
 }
@@ -50,6 +53,7 @@ impl ObjectsConfig {
             retry_pause: Duration::from_millis(50),
             reads_max: 64,
             read_ahead_bytes: 32 << 20,
+            compact_bytes_max: 16 << 20,
             generation: 0,
         }
     }

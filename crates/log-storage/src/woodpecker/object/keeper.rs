@@ -40,21 +40,24 @@ pub(super) struct Keeper {
     pub(super) pipe: Weak<Pipe>,
     pub(super) fence: Fence,
     pub(super) stop: TaskGroup,
+    /// Takes completed segments.
+    pub(super) janitor: mpsc::UnboundedSender<u64>,
 }
 
 impl Keeper {
     /// Works until the pipe is dropped or the log belongs to somebody else.
     pub(super) async fn run(self, mut chores: mpsc::UnboundedReceiver<Chore>) {
+        let mut fenced = std::pin::pin!(self.fenced());
         loop {
-            let chore = tokio::select! {
+            let outcome = tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return,
-                chore = chores.recv() => chore,
-            };
-            let outcome = match chore {
-                Some(Chore::Complete { segment }) => self.complete(&segment).await,
-                Some(Chore::Prepare { id }) => self.prepare(id).await,
-                None => return,
+                () = &mut fenced => Err(LogError::Fenced),
+                chore = chores.recv() => match chore {
+                    Some(Chore::Complete { segment }) => self.complete(&segment).await,
+                    Some(Chore::Prepare { id }) => self.prepare(id).await,
+                    None => return,
+                },
             };
             if let Err(error) = outcome {
                 tracing::info!(channel = %self.channel, %error, "the writer of the log ends");
@@ -63,6 +66,15 @@ impl Keeper {
                 }
                 return;
             }
+        }
+    }
+
+    /// Waits until somebody else has opened the log: then a writer that has nothing to write, and readers
+    /// that rely on it, hear of it too.
+    async fn fenced(&self) {
+        while let Err(error) = self.shared.metadata.fence_is_lost(&self.channel, &self.fence).await {
+            tracing::debug!(channel = %self.channel, %error, "the fence is watched again");
+            self.shared.env.clock.sleep(RETRY_LONGEST).await;
         }
     }
 
@@ -91,7 +103,10 @@ impl Keeper {
             let done =
                 metadata.complete_segment(&self.channel, &self.fence, segment.id, last_entry, bytes).await;
             match done {
-                Ok(()) => return Ok(()),
+                Ok(()) => {
+                    let _ = self.janitor.send(segment.id);
+                    return Ok(());
+                }
                 Err(LogError::Fenced) => return Err(LogError::Fenced),
                 Err(error) => {
                     tracing::warn!(

@@ -17,13 +17,19 @@
 //! segment (`recover`), gives each its footer, and starts a new segment. A writer whose put meets another
 //! object is fenced.
 //!
+//! **Afterwards** (`janitor`) completed segments are merged into larger blocks (`compact`), and truncated ones
+//! are removed (`collect`). Fences stay for ever.
+//!
 //! **Reading.** In the process of the writer a reader knows what is durable and asks nobody. Elsewhere it
 //! asks for the next block, and at the end for the metadata.
 
 mod block;
 mod channel;
+mod collect;
+mod compact;
 mod config;
 mod footer;
+mod janitor;
 mod keeper;
 mod objects;
 mod pipe;

@@ -144,6 +144,15 @@ impl Objects {
         }
     }
 
+    /// Puts an object over whatever is there.
+    pub(super) async fn overwrite(&self, path: &Path, parts: &[Bytes]) -> Result<(), LogError> {
+        let put = || async {
+            let payload = PutPayload::from_iter(parts.iter().cloned());
+            self.store.put_opts(path, payload, PutOptions::default()).await.map(|_| ())
+        };
+        self.insist(path, &|| true, || put().boxed()).await
+    }
+
     /// An object; `None` if there is none of this name.
     pub(super) async fn get(&self, path: &Path) -> Result<Option<Found>, LogError> {
         self.get_with(path, None).await
@@ -185,8 +194,20 @@ impl Objects {
         self.insist(&folder, &|| true, || self.store.list(Some(&folder)).try_collect().boxed()).await
     }
 
-    /// Removes objects. One that is not there is no error.
-    pub(super) async fn remove(&self, paths: Vec<Path>) -> Result<(), LogError> {
+    /// Every object of a log, with the number of its segment.
+    pub(super) async fn list_log(&self, log: i64) -> Result<Vec<(u64, ObjectMeta)>, LogError> {
+        let folder = self.root.clone().join(log.to_string());
+        let list = || self.store.list(Some(&folder)).try_collect::<Vec<_>>().boxed();
+        let found = self.insist(&folder, &|| true, list).await?;
+        let segment = |meta: &ObjectMeta| meta.location.parts().nth_back(1)?.as_ref().parse().ok();
+        Ok(found.into_iter().filter_map(|meta| Some((segment(&meta)?, meta))).collect())
+    }
+
+    /// Removes objects, fences excepted. One that is not there is no error.
+    pub(super) async fn remove_except_fences(&self, found: Vec<ObjectMeta>) -> Result<(), LogError> {
+        // Invariant L3: a fence stands for ever. Nothing else is as short.
+        let found = found.into_iter().filter(|meta| meta.size != FENCE.len() as u64);
+        let paths: Vec<Path> = found.map(|meta| meta.location).collect();
         let remove = || async {
             let mut removed = self.store.delete_stream(stream::iter(paths.clone()).map(Ok).boxed());
             while let Some(outcome) = removed.next().await {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use cinclus_env::TaskHandle;
 use cinclus_types::MessageId;
+use object_store::path::Path;
 
 use super::block::{self, Extent};
 use super::channel::Log;
@@ -50,6 +51,8 @@ struct Ahead {
 }
 
 struct Fetch {
+    path: Path,
+    number: u64,
     extent: Extent,
     readable: u64,
     task: Option<TaskHandle<Fetched>>,
@@ -104,14 +107,14 @@ impl ObjectReader {
             {
                 let records = self.take(&mut ahead).await?;
                 match records {
-                    Some(records) => {
+                    Ok(records) => {
                         self.ahead = Some(ahead);
                         self.missing = 0;
                         if !records.is_empty() {
                             return Ok(records);
                         }
                     }
-                    None => self.block_is_missing(&ahead).await?,
+                    Err(fetch) => self.block_is_missing(&ahead.segment, &fetch).await?,
                 }
                 continue;
             }
@@ -212,7 +215,7 @@ impl ObjectReader {
         let (shared, place) = (self.shared.clone(), self.place(segment));
         let objects = &shared.objects;
         let path = if merged { objects.merged(place, number) } else { objects.block(place, number) };
-        let generation = shared.config.generation;
+        let (generation, object_path) = (shared.config.generation, path.clone());
         let get = async move {
             let Some(found) = shared.objects.get(&path).await? else { return Ok(None) };
             let object = found.bytes;
@@ -223,45 +226,38 @@ impl ObjectReader {
             records.map(Some).map_err(|error| corrupt(&path, segment, number, error))
         };
         let task = self.shared.env.tasks.spawn("log block read", get);
-        Fetch { extent, readable, task: Some(task) }
+        Fetch { path: object_path, number, extent, readable, task: Some(task) }
     }
 
-    /// Waits for the next block; `None` if it is not there.
-    async fn take(&mut self, ahead: &mut Ahead) -> Result<Option<Vec<StoredRecord>>, LogError> {
-        let Some(mut fetch) = ahead.fetches.pop_front() else { return Ok(Some(Vec::new())) };
+    /// Waits for the next block; if it is not there, gives back what was asked for.
+    async fn take(&mut self, ahead: &mut Ahead) -> Result<Result<Vec<StoredRecord>, Fetch>, LogError> {
+        let Some(mut fetch) = ahead.fetches.pop_front() else { return Ok(Ok(Vec::new())) };
         ahead.bytes -= fetch.extent.bytes;
         ahead.width = (ahead.width * 2).min(self.shared.config.reads_max.max(1));
-        let Some(task) = fetch.task.take() else { return Ok(Some(Vec::new())) };
+        let Some(task) = fetch.task.take() else { return Ok(Ok(Vec::new())) };
         let fetched = task.join().await;
         let fetched = fetched.ok_or_else(|| LogError::Unavailable("the reading task ended".to_owned()))?;
-        let Some(mut records) = fetched? else { return Ok(None) };
+        let Some(mut records) = fetched? else { return Ok(Err(fetch)) };
         let from = self.entry;
         records.retain(|record| (from..fetch.readable).contains(&record.id.entry()));
         self.entry = self.entry.max(fetch.extent.next_entry);
-        Ok(Some(records))
+        Ok(Ok(records))
     }
 
     /// A block that must be there is not: the segment was truncated, or compacted.
-    async fn block_is_missing(&mut self, ahead: &Ahead) -> Result<(), LogError> {
-        let segment = &ahead.segment;
+    async fn block_is_missing(&mut self, segment: &Segment, fetch: &Fetch) -> Result<(), LogError> {
         if self.log.live().is_none() {
             self.shared.refresh(&self.log).await?;
         }
         self.check_readable()?;
-        let path = self.shared.objects.segment(self.place(segment.id));
-        self.count_missing(&path, segment.id, ahead.next)?;
+        self.count_missing(&fetch.path, segment.id, fetch.number)?;
         if !segment.is_open() {
             segment.look_into_footer();
         }
         Ok(())
     }
 
-    fn count_missing(
-        &mut self,
-        path: &object_store::path::Path,
-        segment: u64,
-        block: u64,
-    ) -> Result<(), LogError> {
+    fn count_missing(&mut self, path: &Path, segment: u64, block: u64) -> Result<(), LogError> {
         self.missing += 1;
         if self.missing < MISSING_MAX { Ok(()) } else { Err(corrupt(path, segment, block, "it is missing")) }
     }

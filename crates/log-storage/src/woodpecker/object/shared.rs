@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use cinclus_env::Env;
-use cinclus_types::MessageId;
+use cinclus_types::{MessageId, PChannel};
+use tokio::sync::Semaphore;
 
 use super::channel::Log;
 use super::config::ObjectsConfig;
@@ -17,6 +18,8 @@ pub(super) struct Shared {
     pub(super) objects: Objects,
     pub(super) metadata: WoodpeckerMetadata,
     pub(super) env: Env,
+    /// One segment of a process is compacted at a time.
+    pub(super) compacting: Semaphore,
 }
 
 impl Shared {
@@ -25,17 +28,16 @@ impl Shared {
         let Some(entry) = self.metadata.load(&log.channel).await? else {
             return Err(LogError::NotFound(log.channel.clone()));
         };
-        log.take_up(&entry, self.point(&entry));
+        log.take_up(&entry, self.point(&log.channel, &entry).await?);
         Ok(())
     }
 
     /// The truncation point of a log.
-    pub(super) fn point(&self, entry: &LogEntry) -> MessageId {
-        match entry.meta.truncated() {
-            (segment @ 0.., entry) => {
-                MessageId::from_parts(self.config.generation, segment as u64, entry.max(0) as u64)
-            }
-            (_, _) => MessageId::EARLIEST,
+    pub(super) async fn point(&self, channel: &PChannel, entry: &LogEntry) -> Result<MessageId, LogError> {
+        let (segment, first) = self.metadata.point(channel, entry).await?;
+        if (segment, first) == (0, 0) {
+            return Ok(MessageId::EARLIEST);
         }
+        Ok(MessageId::from_parts(self.config.generation, segment, first))
     }
 }

@@ -9,10 +9,12 @@ use cinclus_meta::{DynMetaStore, ProbeError, probe_conditional_puts};
 use cinclus_types::{MessageId, PChannel};
 use object_store::ObjectStore;
 use parking_lot::Mutex;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 use super::channel::{Log, Open};
+use super::collect::collect;
 use super::config::ObjectsConfig;
+use super::janitor::Janitor;
 use super::keeper::Keeper;
 use super::objects::{Objects, Place};
 use super::pipe::Pipe;
@@ -24,9 +26,8 @@ use super::shared::Shared;
 use super::writer::ObjectWriter;
 use crate::error::LogError;
 use crate::storage::{LogReader, LogStorage, LogWriter, OpenOptions};
-use crate::woodpecker::metadata::{Fence, WoodpeckerMetadata};
+use crate::woodpecker::metadata::{Fence, LogEntry, SegmentState, WoodpeckerMetadata, effective_prefix};
 use crate::woodpecker::metrics::Metrics;
-use crate::woodpecker::truncate::droppable;
 
 /// Woodpecker's layout on an object storage as a [`LogStorage`]. Any number of processes may have it open.
 pub struct WoodpeckerObjects {
@@ -50,9 +51,12 @@ impl WoodpeckerObjects {
         let objects = Objects::new(store, env.clock.clone(), config.clone())?;
         let random = env.random.fork("woodpecker on objects");
         probe_conditional_puts(objects.store(), &objects.own("probe"), &random).await.map_err(refused)?;
-        let metadata = WoodpeckerMetadata::new(metadata, &config.metadata_prefix, env.clock.clone(), random);
+        let prefix = effective_prefix(&metadata, &config.metadata_prefix).await?;
+        let metadata = WoodpeckerMetadata::new(metadata, &prefix, env.clock.clone(), random);
         metadata.init().await?;
-        let shared = Arc::new(Shared { config, objects, metadata, env });
+        metadata.note_conditional_writes().await?;
+        let compacting = Semaphore::new(1);
+        let shared = Arc::new(Shared { config, objects, metadata, env, compacting });
         Ok(WoodpeckerObjects { shared, logs: Mutex::default() })
     }
 
@@ -82,10 +86,10 @@ impl WoodpeckerObjects {
             let id = entry.segments.keys().next_back().map_or(0, |last| last + 1);
             match shared.metadata.create_segment(channel, &fence, id).await {
                 Ok(()) => {
-                    log.take_up(&entry, shared.point(&entry));
+                    log.take_up(&entry, shared.point(channel, &entry).await?);
                     let segment = Arc::new(Segment::open(id));
                     log.add_segment(segment.clone());
-                    return Ok(self.start(log, entry.meta.log_id, fence, segment));
+                    return Ok(self.start(log, &entry, fence, segment));
                 }
                 // Another program may have made a segment meanwhile; then that is fenced too.
                 Err(LogError::Fenced) if shared.metadata.holds_fence(channel, &fence).await? => {}
@@ -94,9 +98,16 @@ impl WoodpeckerObjects {
         }
     }
 
-    fn start(&self, log: &Arc<Log>, log_id: i64, fence: Fence, segment: Arc<Segment>) -> ObjectWriter {
+    fn start(&self, log: &Arc<Log>, entry: &LogEntry, fence: Fence, segment: Arc<Segment>) -> ObjectWriter {
         let (shared, channel) = (self.shared.clone(), log.channel.clone());
+        let log_id = entry.meta.log_id;
         let (chores, queue) = mpsc::unbounded_channel();
+        let (completed, segments) = mpsc::unbounded_channel();
+        for (id, segment) in &entry.segments {
+            if segment.meta.state() == SegmentState::Completed {
+                let _ = completed.send(*id);
+            }
+        }
         let metrics = Metrics::new(&shared.env.telemetry, &channel);
         let pipe = Arc::new(Pipe::new(shared.clone(), log_id, chores, segment, metrics));
         let keeper_group = shared.env.tasks.child();
@@ -107,7 +118,10 @@ impl WoodpeckerObjects {
             pipe: Arc::downgrade(&pipe),
             fence,
             stop: keeper_group.clone(),
+            janitor: completed,
         };
+        let janitor = Janitor { shared: shared.clone(), log: Arc::downgrade(log), log_id, fence };
+        keeper_group.spawn_until_cancelled("log janitor", janitor.run(segments));
         let keeper = keeper_group.spawn("log keeper", keeper.run(queue));
         log.set_open(Open { pipe: pipe.clone(), fence, keeper, keeper_group });
         ObjectWriter { shared, channel, fence, pipe }
@@ -132,20 +146,6 @@ impl WoodpeckerObjects {
             }
             View::InFooter | View::End | View::Block { .. } => Ok(upto.min(id((last.id + 1, 0)))),
         }
-    }
-
-    /// Removes the objects of segments that lie below the truncation point, then forgets them.
-    async fn drop_segments(&self, log: &Log, fence: Option<&Fence>) -> Result<(), LogError> {
-        let ids = log.segment_ids();
-        let gone = droppable(&ids, log.earliest());
-        let Some(log_id) = log.id().filter(|_| !gone.is_empty()) else { return Ok(()) };
-        for id in gone {
-            let found = self.shared.objects.list(Place { log: log_id, segment: *id }).await?;
-            self.shared.objects.remove(found.into_iter().map(|meta| meta.location).collect()).await?;
-        }
-        self.shared.metadata.remove_segments(&log.channel, fence, gone).await?;
-        log.remove_segments(gone);
-        Ok(())
     }
 }
 
@@ -183,14 +183,22 @@ impl LogStorage for WoodpeckerObjects {
 
     async fn truncate(&self, channel: &PChannel, upto: MessageId) -> Result<(), LogError> {
         let log = self.current(channel).await?;
-        let _turn = log.turn().await;
-        let fence = log.fence();
-        let point = self.clamp(&log, upto).await?;
-        if point > log.earliest() {
-            self.shared.metadata.truncate(channel, fence.as_ref(), point).await?;
-            log.raise_earliest(point);
+        let fence = {
+            let _turn = log.turn().await;
+            let fence = log.fence();
+            let point = self.clamp(&log, upto).await?;
+            if point > log.earliest() {
+                let first = (point.segment(), point.entry());
+                self.shared.metadata.truncate_before(channel, fence.as_ref(), first).await?;
+                log.raise_earliest(point);
+            }
+            fence
+        };
+        // The records are truncated whether their objects can be removed now or not.
+        if let Err(error) = collect(&self.shared, &log, fence.as_ref()).await {
+            tracing::warn!(%channel, %error, "truncated segments are left for later");
         }
-        self.drop_segments(&log, fence.as_ref()).await
+        Ok(())
     }
 
     async fn earliest(&self, channel: &PChannel) -> Result<MessageId, LogError> {

@@ -1,0 +1,180 @@
+//! What only logs on objects need.
+
+use cinclus_meta::{CommitOutcome, Condition, Txn};
+use cinclus_types::PChannel;
+use prost::Message;
+
+use super::{
+    Fence, LogEntry, Point, ReaderTempInfo, SegmentMetadata, SegmentState, WoodpeckerMetadata, decode,
+};
+use crate::error::LogError;
+
+impl WoodpeckerMetadata {
+    fn point_key(&self, channel: &PChannel) -> String {
+        self.key(&format!("cinclus/truncated/{}", channel.name()))
+    }
+
+    /// The first record that stays: segment and entry. Woodpecker notes the last one that does not.
+    ///
+    /// # Errors
+    /// Of the store, or if the value cannot be read.
+    pub async fn point(&self, channel: &PChannel, entry: &LogEntry) -> Result<(u64, u64), LogError> {
+        let key = self.point_key(channel);
+        let ours = match self.store.get(&key).await? {
+            Some(found) => decode::<Point>(&key, &found.value)?,
+            None => Point::default(),
+        };
+        let theirs = match entry.meta.truncated() {
+            (segment @ 0.., entry) => (segment as u64, (entry + 1).max(0) as u64),
+            (_, _) => (0, 0),
+        };
+        Ok(theirs.max((ours.segment, ours.entry)))
+    }
+
+    /// Moves the truncation point forward, to the first record that stays. A point that is not ahead changes
+    /// nothing.
+    ///
+    /// # Errors
+    /// [`LogError::Fenced`] if the fence was raised meanwhile; [`LogError::NotFound`] without such a log.
+    pub async fn truncate_before(
+        &self,
+        channel: &PChannel,
+        fence: Option<&Fence>,
+        (segment, first): (u64, u64),
+    ) -> Result<(), LogError> {
+        let key = self.log_key(channel);
+        loop {
+            let entry = self.load(channel).await?.ok_or_else(|| LogError::NotFound(channel.clone()))?;
+            // Invariant L6: only forward.
+            if (segment, first) <= self.point(channel, &entry).await? {
+                return Ok(());
+            }
+            let mut meta = entry.meta;
+            let last = last_below(&entry, (segment, first)).unwrap_or((-1, -1)).max(meta.truncated());
+            (meta.truncated_segment_id, meta.truncated_entry_id) = last;
+            meta.modification_timestamp = self.clock.unix_ms() / 1000;
+            let mut txn = Txn::new().require(Condition::ModifiedAt(key.clone(), entry.revision));
+            txn.conditions.extend(self.require_fence(channel, fence).conditions);
+            let txn = txn
+                .put(&key, meta.encode_to_vec())
+                .put(self.point_key(channel), Point { segment, entry: first }.encode_to_vec());
+            match self.store.commit(txn).await? {
+                CommitOutcome::Committed(_) => return Ok(()),
+                CommitOutcome::Conflict(failed) if failed.contains(&1) => return Err(LogError::Fenced),
+                CommitOutcome::Conflict(_) => {}
+            }
+        }
+    }
+
+    /// Marks segments as truncated, before their objects are removed.
+    ///
+    /// # Errors
+    /// [`LogError::Fenced`] if the fence was raised, or a segment was changed, meanwhile.
+    pub async fn mark_truncated(
+        &self,
+        channel: &PChannel,
+        fence: Option<&Fence>,
+        entry: &LogEntry,
+        segments: &[u64],
+    ) -> Result<(), LogError> {
+        let mut txn = self.require_fence(channel, fence);
+        for id in segments {
+            let Some(segment) = entry.segments.get(id) else { continue };
+            if segment.meta.state() != SegmentState::Truncated {
+                let mut meta = segment.meta.clone();
+                meta.set_state(SegmentState::Truncated);
+                let key = self.segment_key(channel, *id);
+                txn = txn.require_unchanged(&key, Some(segment.revision)).put(&key, meta.encode_to_vec());
+            }
+        }
+        if txn.writes.is_empty() { Ok(()) } else { self.commit_fenced(txn).await }
+    }
+
+    /// Forgets segments whose objects are gone, with what Woodpecker noted while it removed them.
+    ///
+    /// # Errors
+    /// [`LogError::Fenced`] if the fence was raised meanwhile.
+    pub async fn forget_segments(
+        &self,
+        channel: &PChannel,
+        fence: Option<&Fence>,
+        log: i64,
+        segments: &[u64],
+    ) -> Result<(), LogError> {
+        let mut txn = self.require_fence(channel, fence);
+        for id in segments {
+            txn = txn
+                .delete(self.segment_key(channel, *id))
+                .delete(self.key(&format!("cleaning/{log}/{id}")))
+                .delete(self.key(&format!("marking/{log}/{id}")));
+        }
+        self.commit_fenced(txn).await
+    }
+
+    /// The oldest segment that a registered reader reads.
+    ///
+    /// # Errors
+    /// Of the store, or if a value cannot be read.
+    pub async fn oldest_read(&self, log: i64) -> Result<Option<u64>, LogError> {
+        let (_, entries) = self.store.scan(&self.key(&format!("readers/{log}/"))).await?;
+        let mut oldest: Option<u64> = None;
+        for entry in entries {
+            let reader = decode::<ReaderTempInfo>(&entry.key, &entry.value)?;
+            let at = reader.recent_read_segment_id.max(0) as u64;
+            oldest = Some(oldest.map_or(at, |oldest| oldest.min(at)));
+        }
+        Ok(oldest)
+    }
+
+    /// Marks a completed segment as sealed. Nothing if it is not completed any more.
+    ///
+    /// # Errors
+    /// [`LogError::Fenced`] if the fence was raised meanwhile.
+    pub async fn seal_segment(
+        &self,
+        channel: &PChannel,
+        fence: &Fence,
+        segment: u64,
+        bytes: u64,
+    ) -> Result<(), LogError> {
+        let key = self.segment_key(channel, segment);
+        let Some(entry) = self.store.get(&key).await? else { return Ok(()) };
+        let mut meta: SegmentMetadata = decode(&key, &entry.value)?;
+        if meta.state() != SegmentState::Completed {
+            return Ok(());
+        }
+        meta.seal(bytes, self.clock.unix_ms());
+        let txn = self
+            .require_fence(channel, Some(fence))
+            .require(Condition::ModifiedAt(key.clone(), entry.modified))
+            .put(&key, meta.encode_to_vec());
+        self.commit_fenced(txn).await
+    }
+
+    /// Waits until somebody else has opened the log since that fence was raised.
+    ///
+    /// # Errors
+    /// Of the store, or if its watch ends: then this is to be called again.
+    pub async fn fence_is_lost(&self, channel: &PChannel, fence: &Fence) -> Result<(), LogError> {
+        let (key, value) = (self.fence_key(channel), fence.encode_to_vec());
+        let found = self.store.get(&key).await?;
+        let Some(found) = found.filter(|entry| entry.value == value) else { return Ok(()) };
+        let mut watch = self.store.watch(&key, found.modified).await?;
+        loop {
+            let changes = watch.next().await.map_err(|error| LogError::Unavailable(error.to_string()))?;
+            if changes.iter().any(|change| change.key() == key) {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// The last record below a point, as Woodpecker notes a truncation.
+fn last_below(entry: &LogEntry, (segment, first): (u64, u64)) -> Option<(i64, i64)> {
+    if first > 0 {
+        return Some((segment as i64, first as i64 - 1));
+    }
+    let before = entry.segments.range(..segment).rev();
+    let with_records = |(_, found): &(&u64, &super::SegmentEntry)| found.meta.last_entry_id >= 0;
+    before.into_iter().find(with_records).map(|(id, found)| (*id as i64, found.meta.last_entry_id))
+}
