@@ -106,7 +106,7 @@ impl Client {
     ///
     /// # Errors
     /// As [`NodeApi::append`], but `NotOwner` and `Closing` are waited out; `NotReady` only when the
-    /// patience has ended, with the last reason.
+    /// patience has ended, with the last reason. A log whose storage fails (`Unavailable`) is not waited for.
     pub async fn append(&self, vchannel: &VChannel, batch: Vec<Draft>) -> Result<Appended, AppendError> {
         self.append_to(&vchannel.pchannel(), batch).await
     }

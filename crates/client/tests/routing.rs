@@ -229,6 +229,7 @@ async fn an_owner_that_cannot_be_reached_is_waited_for() {
 async fn what_may_have_happened_and_what_can_never_happen_is_handed_back_at_once() {
     let errors = [
         AppendError::Unknown("the writer died".to_owned()),
+        AppendError::Unavailable("the disk fails".to_owned()),
         AppendError::Overloaded("too much".to_owned()),
         AppendError::OutOfSpace { need: 2, available: 1 },
         AppendError::CollectionNotFound(CollectionId(7)),

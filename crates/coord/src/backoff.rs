@@ -21,6 +21,12 @@ impl Backoff {
         Backoff { clock, min: config.retry_min, max: config.retry_max, next: config.retry_min }
     }
 
+    /// The same, but no pause is longer than `max`.
+    #[must_use]
+    pub fn at_most(self, max: Duration) -> Backoff {
+        Backoff { max: self.max.min(max), ..self }
+    }
+
     /// The clock by which the pauses are waited for.
     #[must_use]
     pub fn clock(&self) -> &DynClock {
@@ -32,6 +38,12 @@ impl Backoff {
         let span = self.next;
         self.next = (span * 2).min(self.max);
         self.clock.sleep(span).await;
+    }
+
+    /// Whether the next pause is as long as any can be.
+    #[must_use]
+    pub fn is_longest(&self) -> bool {
+        self.next == self.max
     }
 
     /// A try succeeded: the next failure begins with the shortest pause.

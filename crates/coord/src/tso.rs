@@ -19,6 +19,9 @@ use crate::believed_clock::BelievedClock;
 use crate::stored_bound::StoredBound;
 use crate::{CoordConfig, StartError};
 
+/// The longest pause before the bound is raised again: every write waits for it.
+const RETRY_MAX: Duration = Duration::from_secs(1);
+
 /// Gives ticks.
 #[derive(Clone)]
 pub struct Tso {
@@ -45,6 +48,8 @@ struct Bound {
     below: Tick,
     /// Why it is not raised any more.
     stopped: Option<Arc<str>>,
+    /// Why it could not be raised for about a second, and still cannot.
+    failing: Option<Arc<str>>,
 }
 
 impl Tso {
@@ -75,10 +80,10 @@ impl Tso {
             wall,
             window: config.tso_window,
             state: Mutex::new(State { next, demand: next }),
-            bound: watch::Sender::new(Bound { below, stopped: None }),
+            bound: watch::Sender::new(Bound { below, stopped: None, failing: None }),
             raise: Notify::new(),
         });
-        let raiser = Raiser { inner: inner.clone(), stored, backoff };
+        let raiser = Raiser { inner: inner.clone(), stored, backoff: backoff.at_most(RETRY_MAX) };
         tasks.spawn_until_cancelled("tso-bound", raiser.run());
         Ok(Tso { inner })
     }
@@ -86,15 +91,15 @@ impl Tso {
     /// Takes `count` ticks, at least 1.
     ///
     /// # Errors
-    /// If the bound is used up and is not raised any more.
+    /// If the bound is used up and is not raised any more, or could not be raised for about a second.
     pub async fn grant(&self, count: u32) -> Result<TickRange, CoordError> {
         let mut bound = self.inner.bound.subscribe();
         loop {
-            let Bound { below, stopped } = bound.borrow_and_update().clone();
+            let Bound { below, stopped, failing } = bound.borrow_and_update().clone();
             if let Some(range) = self.inner.take(count.max(1), below) {
                 return Ok(range);
             }
-            if let Some(reason) = stopped {
+            if let Some(reason) = stopped.or(failing) {
                 return Err(CoordError::Unavailable(format!("no timestamps are given: {reason}")));
             }
             // The sender lives as long as the oracle; one that stops says so.
@@ -145,7 +150,10 @@ impl Raiser {
             match self.stored.raise(target).await {
                 Ok(below) => {
                     self.backoff.reset();
-                    self.inner.bound.send_modify(|bound| bound.below = below);
+                    self.inner.bound.send_modify(|bound| {
+                        bound.below = below;
+                        bound.failing = None;
+                    });
                 }
                 Err(error @ StartError::Concurrent) => {
                     // Ticks below the bound are still this oracle's own: the other one began above it.
@@ -155,6 +163,11 @@ impl Raiser {
                 }
                 Err(error) => {
                     tracing::error!(%error, "the bound of the timestamp oracle was not raised");
+                    // A short failure is waited out by who asks for ticks.
+                    if self.backoff.is_longest() {
+                        let reason = error.to_string();
+                        self.inner.bound.send_modify(|bound| bound.failing = Some(reason.into()));
+                    }
                     self.backoff.pause().await;
                     self.inner.raise.notify_one();
                 }

@@ -3,7 +3,8 @@
 //! Every log says how many bytes lie behind its checkpoint. When half of the bound is waiting, the log with
 //! the most begins a round of persisting, busy or idle; the other half is for what arrives while rounds run.
 //! Appends that would go beyond the bound wait until rounds have made room. If persisting cannot keep up
-//! they are let through after a moment, up to twice the bound, and refused from there on.
+//! they are let through after a moment, up to twice the bound, and refused from there on; if it fails they are
+//! refused after that moment, with the reason.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -51,8 +52,8 @@ struct Log {
     persisting: u64,
     running: bool,
     wanted: bool,
-    /// The last round failed: this log tries again by itself.
-    resting: bool,
+    /// Why the last round failed, if it did: this log tries again by itself.
+    failing: Option<String>,
     wake: Arc<Notify>,
 }
 
@@ -99,7 +100,8 @@ impl Backlog {
     /// Lets an append of so many bytes in, once there is room.
     ///
     /// # Errors
-    /// [`AppendError::Overloaded`] if twice the bound is waiting to be persisted.
+    /// [`AppendError::Overloaded`] if twice the bound is waiting to be persisted, and
+    /// [`AppendError::Unavailable`] if the bound is, and persisting fails.
     pub async fn admit(&self, bytes: u64, clock: &dyn Clock) -> Result<Admitted, AppendError> {
         let shared = &self.shared;
         if let Some(admitted) = shared.admit(bytes) {
@@ -123,7 +125,7 @@ impl Backlog {
         match waited.await {
             Ok(admitted) => admitted,
             // Persisting is slow, but the bound has some slack for that.
-            Err(_) => shared.admit_late(bytes).ok_or_else(|| shared.overloaded()),
+            Err(_) => shared.admit_late(bytes),
         }
     }
 }
@@ -157,10 +159,20 @@ impl Shared {
         (there == 0 || there + bytes <= self.bound).then(|| self.admitted(&mut state, bytes))
     }
 
-    fn admit_late(self: &Arc<Shared>, bytes: u64) -> Option<Admitted> {
+    fn admit_late(self: &Arc<Shared>, bytes: u64) -> Result<Admitted, AppendError> {
         let mut state = self.state.lock();
+        if let Some(reason) = state.logs.values().find_map(|log| log.failing.as_deref()) {
+            let (waiting, bound) = (state.total, self.bound);
+            return Err(AppendError::Unavailable(format!(
+                "{waiting} bytes of log are not persisted, the recovery bound is {bound}, and persisting fails: {reason}"
+            )));
+        }
         let there = state.total + state.admitted;
-        (there < self.bound.saturating_mul(2)).then(|| self.admitted(&mut state, bytes))
+        if there >= self.bound.saturating_mul(2) {
+            drop(state);
+            return Err(self.overloaded());
+        }
+        Ok(self.admitted(&mut state, bytes))
     }
 
     fn admitted(self: &Arc<Shared>, state: &mut State, bytes: u64) -> Admitted {
@@ -186,7 +198,7 @@ impl Shared {
         if !much && (state.waiting == 0 || asked >= short) {
             return;
         }
-        let able = state.logs.values_mut().filter(|log| !log.wanted && !log.running && !log.resting);
+        let able = state.logs.values_mut().filter(|log| !log.wanted && !log.running && log.failing.is_none());
         if let Some(most) = able.max_by_key(|log| log.open).filter(|log| log.open > 0) {
             most.wanted = true;
             most.wake.notify_one();
@@ -207,17 +219,17 @@ impl LogBacklog {
     pub fn begin(&self) {
         self.change(|log| {
             log.persisting += std::mem::take(&mut log.open);
-            (log.running, log.wanted, log.resting) = (true, false, false);
+            (log.running, log.wanted) = (true, false);
             (0, 0)
         });
     }
 
-    /// The round ended. If it was not committed, its bytes are still to be replayed.
-    pub fn ended(&self, committed: bool) {
+    /// The round ended. If it was not committed, its bytes are still to be replayed; the error says why.
+    pub fn ended(&self, committed: Result<(), String>) {
         self.change(|log| {
             let bytes = std::mem::take(&mut log.persisting);
-            (log.running, log.resting) = (false, !committed);
-            if committed {
+            (log.running, log.failing) = (false, committed.err());
+            if log.failing.is_none() {
                 return (0, bytes);
             }
             log.open += bytes;
@@ -295,7 +307,7 @@ mod tests {
         assert!(!large.is_wanted() && !other.is_wanted(), "49 wait for a round");
         small.add(1);
         assert!(other.is_wanted());
-        large.ended(true);
+        large.ended(Ok(()));
         assert_eq!(backlog.bytes(), 50);
         drop(other);
         assert_eq!(backlog.bytes(), 11);
@@ -308,7 +320,7 @@ mod tests {
         broken.add(60);
         assert!(broken.is_wanted());
         broken.begin();
-        broken.ended(false);
+        broken.ended(Err("no disk".to_owned()));
         assert_eq!((backlog.bytes(), broken.is_wanted()), (60, false));
         healthy.add(5);
         assert!(healthy.is_wanted());
@@ -326,7 +338,7 @@ mod tests {
         drop(first);
         drop(second.await.unwrap());
         log.begin();
-        let (large, ()) = tokio::join!(backlog.admit(500, &clock), async { log.ended(true) });
+        let (large, ()) = tokio::join!(backlog.admit(500, &clock), async { log.ended(Ok(())) });
         drop(large.unwrap());
         log.add(150);
         let start = clock.monotonic();
@@ -336,5 +348,21 @@ mod tests {
         log.add(60);
         assert!(matches!(backlog.admit(1, &clock).await, Err(AppendError::Overloaded(_))));
         assert_eq!(clock.monotonic() - start, PATIENCE, "at once");
+    }
+    #[tokio::test(start_paused = true)]
+    async fn appends_at_the_bound_are_refused_with_the_reason_while_persisting_fails() {
+        let (backlog, clock) = (backlog(100), TokioClock::starting_at(0));
+        let log = backlog.join();
+        log.add(100);
+        log.begin();
+        log.ended(Err("no disk".to_owned()));
+        let start = clock.monotonic();
+        let Err(refused) = backlog.admit(1, &clock).await else { panic!("it was let in") };
+        let text = "service unavailable: 100 bytes of log are not persisted, the recovery bound is 100, \
+                    and persisting fails: no disk";
+        assert_eq!((refused.to_string().as_str(), clock.monotonic() - start), (text, PATIENCE));
+        log.begin();
+        let (again, ()) = tokio::join!(backlog.admit(1, &clock), async { log.ended(Ok(())) });
+        assert!(again.is_ok(), "there is room again");
     }
 }

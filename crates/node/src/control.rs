@@ -44,6 +44,6 @@ pub struct PersistedRound {
     pub dropped_segments: Vec<(VChannel, SegmentId)>,
     /// Told when the round is noted: those who asked for it.
     pub waiting: Vec<oneshot::Sender<()>>,
-    /// Whether it was committed; if not, the next round does it again.
-    pub committed: bool,
+    /// Whether it was committed; if not, why, and the next round does it again.
+    pub committed: Result<(), String>,
 }

@@ -154,8 +154,9 @@ impl Persister {
     /// Notes how the round ended; one that failed is tried again, from the position that is reached then.
     pub fn ended(&mut self, round: PersistedRound) {
         self.running = false;
+        let failed = round.committed.is_err();
         self.backlog.ended(round.committed);
-        if !round.committed {
+        if failed {
             self.retry_at = Some(self.parts.env.clock.monotonic() + FAILED_ROUND_PAUSE);
             self.dropped_vchannels.extend(round.dropped_vchannels);
             self.dropped_segments.extend(round.dropped_segments);

@@ -204,7 +204,7 @@ impl Pump {
     }
 
     fn persisted(&mut self, round: PersistedRound) {
-        if round.committed {
+        if round.committed.is_ok() {
             for shard in self.channel.shards.all() {
                 shard.persisted(round.tick);
             }

@@ -104,15 +104,17 @@ impl Round {
         let clock = self.parts.env.clock.clone();
         let begun = clock.monotonic();
         let committed = match self.persist().await {
-            Ok(()) => true,
+            Ok(()) => Ok(()),
             Err(error) => {
                 let Channel { channel, term, .. } = &self.channel;
                 tracing::error!(%channel, %term, %error, "persisting failed");
-                false
+                Err(error.to_string())
             }
         };
         let tick = self.cut.tick;
-        self.channel.metrics.ended(committed.then_some(tick), clock.monotonic().saturating_sub(begun));
+        self.channel
+            .metrics
+            .ended(committed.is_ok().then_some(tick), clock.monotonic().saturating_sub(begun));
         PersistedRound {
             tick,
             committed,

@@ -377,7 +377,10 @@ fn read_code(error: &ReadError) -> i32 {
 
 fn append_code(error: &AppendError) -> i32 {
     match error {
-        AppendError::NotOwner | AppendError::Closing | AppendError::Unknown(_) => code::UNAVAILABLE,
+        AppendError::NotOwner
+        | AppendError::Closing
+        | AppendError::Unavailable(_)
+        | AppendError::Unknown(_) => code::UNAVAILABLE,
         AppendError::NotReady(_) => code::NOT_READY,
         AppendError::Overloaded(_) => code::RATE_LIMIT,
         AppendError::TooLarge { .. } => code::PARAMETER_TOO_LARGE,

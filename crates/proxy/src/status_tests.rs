@@ -126,6 +126,13 @@ fn errors_of_the_logs_have_codes() {
         false,
         "schema version 1 does not match 2",
     );
+    check(
+        &AppendError::Unavailable("the disk fails".into()).into(),
+        2,
+        ErrorCode::UnexpectedError,
+        true,
+        "service unavailable: the disk fails",
+    );
     let unknown = ProxyError::Append(AppendError::Unknown("x".into()));
     assert!(!unknown.status().retriable, "a write that may be stored must not be sent again blindly");
     let moved = ReadError::NotServed(VChannel::new("log_0_1v0"));

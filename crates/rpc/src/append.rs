@@ -25,6 +25,9 @@ pub enum AppendError {
     /// The log is being re-opened after a failure; nothing of this batch was stored.
     #[error("the log is not ready: {0}")]
     NotReady(String),
+    /// The storage of the log fails and could not be opened again so far; nothing of this batch was stored.
+    #[error("service unavailable: {0}")]
+    Unavailable(String),
     /// The writer died with the batch in flight: it may or may not be stored.
     #[error("it is not known whether the batch was stored: {0}")]
     Unknown(String),
@@ -89,6 +92,7 @@ impl AppendError {
         match self {
             AppendError::NotOwner | AppendError::Closing => Advice::Reroute,
             AppendError::NotReady(_)
+            | AppendError::Unavailable(_)
             | AppendError::Overloaded(_)
             | AppendError::OutOfSpace { .. }
             | AppendError::OutOfMemory { .. } => Advice::Retry,

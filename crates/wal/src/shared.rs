@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
 use cinclus_env::Env;
-use cinclus_log_storage::LogStorage;
+use cinclus_log_storage::{LogError, LogStorage};
 use cinclus_rpc::AppendError;
 use cinclus_types::{BroadcastId, MessageId, PChannel, Term, Tick};
 use parking_lot::Mutex;
@@ -23,10 +23,24 @@ use crate::txn::TxnTable;
 pub(crate) enum WriterState {
     /// Not yet, or not at the moment; why.
     NotReady(String),
+    /// The storage could not be opened again after a failure, nobody knows for how long; why.
+    Failing(String),
     /// Appends are served.
     Ready,
     /// For good; what an append is answered with.
     Closed(AppendError),
+}
+
+impl WriterState {
+    /// The storage could not be opened again. Where space is missing, that is what an append is refused for
+    /// (see [`SpaceGauge`]), and it is known what to wait for.
+    pub(crate) fn after_failed_open(error: &LogError) -> WriterState {
+        if matches!(error, LogError::OutOfSpace { .. }) {
+            WriterState::NotReady(error.to_string())
+        } else {
+            WriterState::Failing(error.to_string())
+        }
+    }
 }
 
 /// What the feed hands to a writer that (re-)opens: everything that the log says up to its end.
@@ -115,6 +129,7 @@ impl Shared {
         match &*self.state.borrow() {
             WriterState::Ready => None,
             WriterState::NotReady(reason) => Some(AppendError::NotReady(reason.clone())),
+            WriterState::Failing(reason) => Some(AppendError::Unavailable(reason.clone())),
             WriterState::Closed(error) => Some(error.clone()),
         }
     }
@@ -122,7 +137,7 @@ impl Shared {
     /// Why a reader at the end gets nothing more, if so.
     pub(crate) fn closed(&self) -> Option<AppendError> {
         match &*self.state.borrow() {
-            WriterState::Ready | WriterState::NotReady(_) => None,
+            WriterState::Ready | WriterState::NotReady(_) | WriterState::Failing(_) => None,
             WriterState::Closed(error) => Some(error.clone()),
         }
     }

@@ -69,10 +69,11 @@ impl Wal {
     /// Why they never will be.
     pub async fn ready(&self) -> Result<(), AppendError> {
         let mut state = self.inner.shared.state.subscribe();
-        let settled = state.wait_for(|state| !matches!(state, WriterState::NotReady(_))).await;
+        let waits = |state: &WriterState| matches!(state, WriterState::NotReady(_) | WriterState::Failing(_));
+        let settled = state.wait_for(|state| !waits(state)).await;
         match settled.as_deref() {
             Ok(WriterState::Closed(error)) => Err(error.clone()),
-            Ok(WriterState::Ready | WriterState::NotReady(_)) => Ok(()),
+            Ok(WriterState::Ready | WriterState::NotReady(_) | WriterState::Failing(_)) => Ok(()),
             Err(_) => Err(AppendError::Closing),
         }
     }

@@ -276,6 +276,32 @@ async fn who_waits_for_ticks_hears_of_the_shutdown() {
 }
 
 #[tokio::test]
+async fn who_waits_for_ticks_hears_of_a_bound_that_cannot_be_raised_until_it_can() {
+    let bench = Bench::new();
+    let running = bench.start().await;
+    let waiting = running.tso.clone();
+    let mut grant = Box::pin(waiting.grant(u32::MAX));
+    let mut waited = Duration::ZERO;
+    let refused = loop {
+        bench.faults.arm(0, Fault::Refused);
+        if let Some(answer) = (&mut grant).now_or_never() {
+            break answer.unwrap_err().to_string();
+        }
+        assert!(waited < Duration::from_secs(3), "nobody is told");
+        bench.background().await;
+        bench.clock.advance(Duration::from_millis(1));
+        waited += Duration::from_millis(1);
+    };
+    assert!(refused.contains("no timestamps are given: "), "{refused}");
+    assert!(waited > Duration::from_secs(1), "a short failure is waited out");
+    bench.faults.disarm();
+    bench.clock.advance(Duration::from_secs(1));
+    bench.background().await;
+    bench.grant(&running, u32::MAX).await;
+    running.crash().await;
+}
+
+#[tokio::test]
 async fn a_bound_that_is_no_number_is_refused_by_name() {
     let bench = Bench::new();
     bench.durable.commit(Txn::new().put(keys::TSO, "soon")).await.unwrap();

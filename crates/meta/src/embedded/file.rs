@@ -116,6 +116,11 @@ impl MetaFile {
             .map_err(|_| MetaError::Unavailable(format!("{} was closed after an error", self.path.display())))
     }
 
+    /// Whether the file is closed: for good, or because it could not be opened again after an error.
+    pub(super) fn is_closed(&self) -> bool {
+        self.database.read().is_none()
+    }
+
     /// Closes the file and opens it as it is on disk: redb goes on with nothing else after an error. If that
     /// fails, it is open for reading where that is possible.
     pub(super) fn reopen(&self) -> Result<(), OpenError> {

@@ -72,6 +72,15 @@ impl EmbeddedMetaStore {
         // Invariant M2.
         answer.await.unwrap_or_else(|_| Err(MetaError::Unknown("the writer ended without an answer".into())))
     }
+
+    /// Has the writer try again to open a file that had to be closed after an error. Without this only a commit
+    /// would, and who must read before it commits would never come so far.
+    async fn opened(&self) -> Result<&MetaFile, MetaError> {
+        if self.file.is_closed() {
+            self.ask(|reply| Job::Commit(Txn::new(), reply)).await?;
+        }
+        Ok(&self.file)
+    }
 }
 
 impl Drop for EmbeddedMetaStore {
@@ -119,11 +128,11 @@ impl Sweeper for Sweep {
 #[async_trait]
 impl MetaStore for EmbeddedMetaStore {
     async fn get(&self, key: &str) -> Result<Option<Entry>, MetaError> {
-        self.file.get(key)
+        self.opened().await?.get(key)
     }
 
     async fn scan(&self, prefix: &str) -> Result<(Revision, Vec<Entry>), MetaError> {
-        self.file.scan(prefix)
+        self.opened().await?.scan(prefix)
     }
 
     async fn commit(&self, txn: Txn) -> Result<CommitOutcome, MetaError> {

@@ -356,14 +356,17 @@ impl Session {
     /// The source grants nothing: what waits for ticks is refused, for nothing of it was stamped.
     fn no_ticks(&mut self, reason: &str) {
         if let Some(request) = self.held.take() {
-            request.work.refuse(AppendError::NotReady(format!("no ticks: {reason}")));
+            request.work.refuse(AppendError::Unavailable(format!("no ticks: {reason}")));
         }
     }
 
     fn failed(mut self, error: LogError) -> Ended {
         let text = error.to_string();
-        // Not ready first: whoever is told "unknown" and asks again finds it so.
-        self.shared.set_state(WriterState::NotReady(text.clone()));
+        // The state first: whoever is told "unknown" and asks again finds it so.
+        self.shared.set_state(match self.ready {
+            true => WriterState::NotReady(text.clone()),
+            false => WriterState::after_failed_open(&error),
+        });
         self.refuse_waiting(&AppendError::NotReady(text.clone()));
         fail(self.in_flight, self.keys, &text);
         Ended::Failed(error)

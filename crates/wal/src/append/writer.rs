@@ -64,7 +64,6 @@ impl Writer {
                         "the log's writer failed, opening it again"
                     );
                     self.shared.metrics.reopens.inc();
-                    self.shared.set_state(WriterState::NotReady(error.to_string()));
                     if self.pause().await.is_none() {
                         break AppendError::Closing;
                     }
@@ -120,7 +119,10 @@ impl Writer {
         match self.unless_closed(shared.storage.open_writer(&shared.channel, options)).await {
             None => Err(Outcome::Over(AppendError::Closing)),
             Some(Ok(writer)) => Ok(writer),
-            Some(Err(error)) => Err(Outcome::Failed(error)),
+            Some(Err(error)) => {
+                self.shared.set_state(WriterState::after_failed_open(&error));
+                Err(Outcome::Failed(error))
+            }
         }
     }
 

@@ -324,6 +324,26 @@ fn the_same_seed_gives_the_same_trace() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn appends_to_a_storage_that_cannot_be_opened_again_are_refused_at_once() {
+    let world = World::new(61).await;
+    let (wal, pump) = world.serve(1, WalConfig::default()).await;
+    let shard = world.shard(7);
+    wal.append(vec![create_collection(&shard, 7)]).await.unwrap();
+    world.faults(FaultPlan { append_before: 1.0, open_before: 1.0, ..FaultPlan::default() });
+    wal.append(vec![insert(&shard, 7, "lost")]).await.unwrap_err();
+    world.env.clock.sleep(Duration::from_secs(5)).await;
+    let start = world.env.clock.monotonic();
+    let refused = wal.append(vec![insert(&shard, 7, "refused")]).await.unwrap_err();
+    assert!(matches!(refused, AppendError::Unavailable(_)), "{refused}");
+    assert_eq!((refused.advice(), world.env.clock.monotonic()), (Advice::Retry, start));
+    world.faults(FaultPlan::default());
+    wal.ready().await.unwrap();
+    wal.append(vec![insert(&shard, 7, "after")]).await.unwrap();
+    pump.state().await;
+    assert_eq!(pump.payloads(), ["after"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_failed_append_ends_the_writer_and_nothing_else() {
     let world = World::new(60).await;
     let (wal, pump) = world.serve(1, WalConfig::default()).await;
