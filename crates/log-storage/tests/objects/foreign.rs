@@ -134,7 +134,7 @@ async fn storages_without_conditional_puts_are_refused() {
     world.store.set(Plan { unconditional: true, ..Plan::default() });
     let refused = world.try_process(Env::test(1)).await.err().unwrap().to_string();
     assert!(
-        refused.contains("If-None-Match: of 8 creates of one name at once, 8 were accepted"),
+        refused.contains("If-None-Match: of 4 creates of one name at once, 4 were accepted"),
         "{refused}"
     );
     world.store.set(Plan::default());
