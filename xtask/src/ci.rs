@@ -7,7 +7,7 @@ use crate::workspace::{Workspace, cargo};
 use crate::{e2e, services, tidy};
 
 /// The features of the crates that have tests which need real servers.
-const WITH_SERVICES: &str = "cinclus-meta/services";
+const WITH_SERVICES: &str = "cinclus-meta/services,cinclus-log-storage/services";
 /// Those tests.
 const SERVICE_TESTS: [&str; 2] = ["etcd", "seaweedfs"];
 

@@ -148,3 +148,26 @@ async fn an_idle_owner_hears_that_the_log_was_taken() {
     assert_eq!(texts(&drain(&mut *reader).await), ["1"]);
     assert_eq!(old.close().await, Err(LogError::Fenced));
 }
+
+#[tokio::test(start_paused = true)]
+async fn readers_elsewhere_go_on_behind_a_segment_that_the_metadata_still_calls_active() {
+    let world = World::new(1, |config| config.roll_blocks_max = 3);
+    let storage = world.process(1).await;
+    let mut writer = open(&storage, 1).await;
+    for number in 0..3 {
+        writer.append(batch(number)).await.unwrap();
+    }
+    // The next segment is there, and then the metadata goes away.
+    while world.states().await.len() < 2 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    world.meta.set(1.0, 0.0);
+    for number in 3..6 {
+        let id = writer.append(batch(number)).await.unwrap()[0];
+        assert_eq!(id.segment(), 1);
+    }
+    world.meta.set(0.0, 0.0);
+    assert_eq!(world.states().await[0].1, SegmentState::Active);
+    let elsewhere = world.process(2).await;
+    assert_eq!(texts(&read_from(&elsewhere, MessageId::EARLIEST).await), numbers(6));
+}

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use cinclus_env::Random;
 use cinclus_log_storage::conformance::{channel, read_from};
-use cinclus_log_storage::{DynLogStorage, LogError, LogWriter};
+use cinclus_log_storage::{DynLogStorage, LogError, LogWriter, StoredRecord};
 use cinclus_types::MessageId;
 
 use crate::store::Plan;
@@ -177,7 +177,25 @@ impl Run {
         }
         self.steady();
         let later = seen_by(&self.world, 99, from).await;
-        assert!(later.starts_with(&found), "a reader saw what is not there any more");
+        let differ = found.iter().zip(&later).position(|(one, other)| one != other);
+        let at = differ.unwrap_or(found.len().min(later.len()));
+        let around = |records: &[StoredRecord]| {
+            let from = at.saturating_sub(1).min(records.len());
+            let shown = &records[from..records.len().min(at + 2)];
+            let text = |found: &StoredRecord| {
+                (found.id, String::from_utf8_lossy(&found.record.payload).into_owned())
+            };
+            shown.iter().map(text).collect::<Vec<_>>()
+        };
+        assert!(
+            later.starts_with(&found),
+            "seed {}: {} records were read and {} are there; {:?} and {:?}",
+            self.random.seed(),
+            found.len(),
+            later.len(),
+            around(&found),
+            around(&later)
+        );
     }
 
     async fn check(&mut self) {
@@ -194,7 +212,7 @@ impl Run {
 #[tokio::test(start_paused = true)]
 async fn no_acknowledged_record_is_lost_whatever_fails() {
     let mut acked = 0;
-    for seed in 0..40 {
+    for seed in 0..80 {
         let mut run = Run::new(seed).await;
         run.open().await;
         for _ in 0..60 {

@@ -32,6 +32,36 @@ async fn h3_a_segment_that_ended_empty_does_not_close_the_log() {
     assert_eq!(texts(&read_from(&storage, MessageId::EARLIEST).await), ["only"]);
 }
 
+#[tokio::test(start_paused = true)]
+async fn h4_a_registered_reader_stays_registered_as_long_as_it_lives() {
+    let world = World::new(1, |config| {
+        config.roll_blocks_max = 1;
+        config.compact_bytes_max = 0;
+    });
+    let (owner, other) = (world.process(1).await, world.process(2).await);
+    let mut writer = open(&owner, 1).await;
+    let mut ids = Vec::new();
+    for number in 0..6 {
+        ids.extend(writer.append(batch(number)).await.unwrap());
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert_eq!(ids[5].segment(), 5);
+    let mut reader = other.read(&channel(), MessageId::EARLIEST).await.unwrap();
+    for _ in 0..3 {
+        reader.next().await.unwrap().unwrap();
+    }
+    // Ten times its lease.
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    owner.truncate(&channel(), ids[5]).await.unwrap();
+    let first = world.states().await[0].0;
+    assert!((1..=2).contains(&first), "segments before the reader go, its own stays: {first}");
+    assert!(world.object("1/2/0.blk").await.is_some());
+    drop(reader);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    owner.truncate(&channel(), ids[5]).await.unwrap();
+    assert_eq!(world.states().await[0].0, 5);
+}
+
 /// One block of one entry, as a writer of Woodpecker puts it.
 fn one_entry_block(number: u64) -> Vec<u8> {
     let envelope = |kind: u8, payload: &[u8]| {

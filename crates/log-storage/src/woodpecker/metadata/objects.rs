@@ -1,6 +1,8 @@
 //! What only logs on objects need.
 
-use cinclus_meta::{CommitOutcome, Condition, Txn};
+use std::time::Duration;
+
+use cinclus_meta::{CommitOutcome, Condition, LeaseId, Txn};
 use cinclus_types::PChannel;
 use prost::Message;
 
@@ -124,6 +126,40 @@ impl WoodpeckerMetadata {
             oldest = Some(oldest.map_or(at, |oldest| oldest.min(at)));
         }
         Ok(oldest)
+    }
+
+    /// A lease under which readers register.
+    ///
+    /// # Errors
+    /// Of the store.
+    pub async fn grant_reader(&self, ttl: Duration) -> Result<LeaseId, LogError> {
+        Ok(self.store.grant(ttl).await?)
+    }
+
+    /// Keeps a reader's lease alive.
+    ///
+    /// # Errors
+    /// Of the store, or if the lease has ended.
+    pub async fn keep_reader(&self, lease: LeaseId) -> Result<(), LogError> {
+        Ok(self.store.keep_alive(lease).await?)
+    }
+
+    /// Notes where a reader is, until its lease ends.
+    ///
+    /// # Errors
+    /// Of the store, or if the lease has ended.
+    pub async fn note_reader(&self, lease: LeaseId, reader: &ReaderTempInfo) -> Result<(), LogError> {
+        let key = self.key(&format!("readers/{}/{}", reader.log_id, reader.reader_name));
+        self.store.commit(Txn::new().put_leased(key, reader.encode_to_vec(), lease)).await?;
+        Ok(())
+    }
+
+    /// Ends a reader's lease, and with it what was noted under it.
+    ///
+    /// # Errors
+    /// Of the store.
+    pub async fn forget_reader(&self, lease: LeaseId) -> Result<(), LogError> {
+        Ok(self.store.revoke(lease).await?)
     }
 
     /// Marks a completed segment as sealed. Nothing if it is not completed any more.

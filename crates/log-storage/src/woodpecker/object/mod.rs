@@ -21,7 +21,7 @@
 //! are removed (`collect`). Fences stay for ever.
 //!
 //! **Reading.** In the process of the writer a reader knows what is durable and asks nobody. Elsewhere it
-//! asks for the next block, and at the end for the metadata.
+//! asks for the next block, and at the end for the metadata; and it is registered there (`registration`).
 
 mod block;
 mod channel;
@@ -35,6 +35,7 @@ mod objects;
 mod pipe;
 mod reader;
 mod recover;
+mod registration;
 mod scan;
 mod segment;
 mod shared;

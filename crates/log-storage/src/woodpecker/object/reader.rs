@@ -12,6 +12,7 @@ use super::block::{self, Extent};
 use super::channel::Log;
 use super::objects::{Place, corrupt};
 use super::recover::read_footer;
+use super::registration::Registration;
 use super::scan::scan;
 use super::segment::{Segment, View};
 use super::shared::Shared;
@@ -36,6 +37,8 @@ pub(super) struct ObjectReader {
     /// The open segment whose blocks were listed: later ones are asked for one by one.
     listed: Option<u64>,
     missing: u32,
+    /// While another process may own the log.
+    registration: Option<Registration>,
     ready: VecDeque<StoredRecord>,
 }
 
@@ -85,7 +88,19 @@ impl ObjectReader {
             ahead: None,
             listed: None,
             missing: 0,
+            registration: None,
             ready: VecDeque::new(),
+        }
+    }
+
+    fn register(&mut self) {
+        let at = (self.segment, self.entry);
+        if self.log.live().is_some() || self.segment == u64::MAX {
+            self.registration = None;
+        } else if let Some(registration) = &self.registration {
+            registration.set(at);
+        } else if let Some(log) = self.log.id() {
+            self.registration = Some(Registration::start(&self.shared, log, at));
         }
     }
 
@@ -99,6 +114,7 @@ impl ObjectReader {
 
     /// The records of the next block from the wanted entry on; none at the durable end.
     async fn read_on(&mut self) -> Result<Vec<StoredRecord>, LogError> {
+        self.register();
         let mut asked = false;
         loop {
             self.check_readable()?;
@@ -136,7 +152,7 @@ impl ObjectReader {
                         return Ok(Vec::new());
                     }
                     let found = self.look_for(&segment, blocks, next_entry).await?;
-                    if !found && !self.ask_again(&mut asked).await? {
+                    if !found && !self.ask_again(&mut asked).await? && !self.was_left(&segment).await? {
                         return Ok(Vec::new());
                     }
                 }
@@ -170,6 +186,17 @@ impl ObjectReader {
             }
         }
         Ok(())
+    }
+
+    /// Whether an open segment has its footer: it may, before the metadata says so, if there is a later one.
+    async fn was_left(&self, segment: &Segment) -> Result<bool, LogError> {
+        if self.log.segment_from(segment.id + 1).is_none() {
+            return Ok(false);
+        }
+        let (objects, place) = (&self.shared.objects, self.place(segment.id));
+        let Some(found) = objects.get(&objects.footer(place)).await? else { return Ok(false) };
+        segment.finish(read_footer(objects, place, &found)?);
+        Ok(true)
     }
 
     /// Looks for blocks behind the known end of a segment that somebody else may be writing.
