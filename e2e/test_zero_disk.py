@@ -20,12 +20,13 @@ def address(variable: str) -> str:
 
 
 def config(metadata: str) -> dict[str, str | int]:
-    """A bucket and an etcd root of the test's own."""
-    name = f"cinclus-{uuid.uuid4().hex[:12]}"
+    """A part of the object storage and of etcd of the test's own. One bucket for all: each takes volumes."""
+    name = f"e2e-{uuid.uuid4().hex[:12]}"
     values = {
         "common.storageType": "remote",
         "minio.address": address("CINCLUS_TEST_SEAWEEDFS_ADDRESS"),
-        "minio.bucketName": name,
+        "minio.bucketName": "cinclus-tests",
+        "minio.rootPath": name,
         "metastore.type": metadata,
         # The first put of each log makes a volume of the storage; a few are enough.
         "rootCoord.dmlChannelNum": 2,
