@@ -27,6 +27,10 @@ pub struct NodeConfig {
     pub persist_age: Duration,
     /// A segment's rows of at least so many bytes get a file of their own; fewer go to the tail file.
     pub chunk_bytes_min: u64,
+    /// So many of the newest bytes of each log stay for readers, beyond what recovery needs.
+    pub retention_bytes: u64,
+    /// Log that is younger stays for readers. It goes with the next round of persisting: an idle log keeps it.
+    pub retention_age: Duration,
     /// How a Strong read knows that this node still owns the log.
     pub proof: OwnershipProof,
     /// An object that the catalog does not name is removed when it is so old.
@@ -40,6 +44,8 @@ impl Default for NodeConfig {
             recovery_log_bytes_max: 1 << 30,
             persist_age: Duration::from_secs(600),
             chunk_bytes_min: 1 << 20,
+            retention_bytes: 0,
+            retention_age: Duration::ZERO,
             proof: OwnershipProof::Lock,
             orphan_grace: Duration::from_secs(600),
         }

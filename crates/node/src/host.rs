@@ -196,7 +196,9 @@ impl Node {
         let (control, receiver) = mpsc::channel(CONTROL_QUEUE);
         let signal = LoaderSignal::default();
         let backlog = self.backlog.join();
-        let persister = Persister::new(self.parts.clone(), self.config.clone(), control.clone(), backlog);
+        let start = feed.replayed_from();
+        let persister =
+            Persister::new(self.parts.clone(), self.config.clone(), control.clone(), backlog, start);
         let pump = Pump {
             channel: channel.clone(),
             parts: self.parts.clone(),

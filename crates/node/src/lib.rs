@@ -14,6 +14,7 @@ mod poison;
 pub mod position;
 pub mod pump;
 pub mod restore;
+mod retention;
 mod round;
 mod sweep;
 

@@ -1,5 +1,5 @@
 //! Persisting: what the pump has applied goes to object storage, then the catalog and the checkpoint say
-//! so in one transaction, then the log is truncated.
+//! so in one transaction, then the log is truncated, except for what is kept for readers.
 //!
 //! A round takes everything up to the pump's position: every growing segment's rows that no chunk holds,
 //! and every delete that no delete file holds. So after a round the log is replayed from its position,
@@ -9,7 +9,7 @@
 use std::time::Duration;
 
 use cinclus_types::message::Header;
-use cinclus_types::{SegmentId, VChannel};
+use cinclus_types::{Checkpoint, SegmentId, Tick, VChannel};
 use cinclus_wal::{Delivery, DeliveryKind, Feed};
 use tokio::sync::{mpsc, oneshot};
 
@@ -18,6 +18,7 @@ use crate::backlog::LogBacklog;
 use crate::channel::Channel;
 use crate::control::{Control, PersistedRound};
 use crate::host::NodeParts;
+use crate::retention::Retention;
 use crate::round::{Round, ShardRound};
 
 const FAILED_ROUND_PAUSE: Duration = Duration::from_secs(1);
@@ -28,6 +29,7 @@ pub struct Persister {
     config: NodeConfig,
     control: mpsc::Sender<Control>,
     backlog: LogBacklog,
+    retention: Retention,
     dirty_since: Option<Duration>,
     retry_at: Option<Duration>,
     seals: bool,
@@ -43,8 +45,10 @@ impl Persister {
         config: NodeConfig,
         control: mpsc::Sender<Control>,
         backlog: LogBacklog,
+        start: Checkpoint,
     ) -> Persister {
         Persister {
+            retention: Retention::new(config.retention_bytes, config.retention_age, start),
             parts,
             config,
             control,
@@ -137,6 +141,9 @@ impl Persister {
         let sealed: Vec<SegmentId> = feed.recovered().seals().keys().copied().collect();
         feed.settle(&sealed);
         let cut = feed.cut();
+        let now = Tick::from_unix_ms(self.parts.env.clock.unix_ms());
+        // Invariant W7.
+        let truncate_below = self.retention.note(cut.checkpoint, cut.log_bytes_since_last_cut, now);
         self.backlog.begin();
         (self.dirty_since, self.retry_at, self.seals) = (None, None, false);
         Round {
@@ -144,6 +151,7 @@ impl Persister {
             chunk_bytes_min: self.config.chunk_bytes_min,
             channel: channel.clone(),
             cut,
+            truncate_below,
             shards,
             dropped_vchannels: std::mem::take(&mut self.dropped_vchannels),
             dropped_segments: std::mem::take(&mut self.dropped_segments),

@@ -43,7 +43,11 @@ impl Pump {
     pub async fn run(mut self) {
         let End::Lost(error) = self.pump().await else { return };
         let Channel { channel, term, wal, ending, .. } = &self.channel;
-        tracing::error!(%channel, %term, %error, "the log is not served any more");
+        if matches!(error, FeedError::Closed(_)) {
+            tracing::info!(%channel, %term, %error, "the log is not served here any more");
+        } else {
+            tracing::error!(%channel, %term, %error, "the log is not served any more");
+        }
         ending.set(error);
         // What nobody applies is not to be acknowledged either.
         wal.close().await;

@@ -6,8 +6,8 @@ use cinclus_catalog::{ChannelCheckpoint, SegmentChange};
 use cinclus_query::{Delegator, Delete};
 use cinclus_segment::{ChunkWriter, RowRun};
 use cinclus_types::{
-    ChunkRef, DeleteFileRef, Keys, PartitionId, SegmentEntry, SegmentId, SegmentState, Strings, Tick,
-    VChannel, VChannelEntry,
+    ChunkRef, DeleteFileRef, Keys, MessageId, PartitionId, SegmentEntry, SegmentId, SegmentState, Strings,
+    Tick, VChannel, VChannelEntry,
 };
 use cinclus_wal::RecoveryCut;
 use tokio::sync::oneshot;
@@ -22,6 +22,7 @@ pub(crate) struct Round {
     pub(crate) chunk_bytes_min: u64,
     pub(crate) channel: Channel,
     pub(crate) cut: RecoveryCut,
+    pub(crate) truncate_below: MessageId,
     pub(crate) shards: Vec<ShardRound>,
     pub(crate) dropped_vchannels: Vec<VChannel>,
     pub(crate) dropped_segments: Vec<(VChannel, SegmentId)>,
@@ -128,18 +129,17 @@ impl Round {
         let fresh = self.parts.ticks.grant(1).await?.first;
         self.channel.unsettled.lock().get_or_insert(fresh);
         let changes = self.write(fresh).await?;
-        let checkpoint = self.cut.checkpoint;
         let record = ChannelCheckpoint {
             term: self.channel.term,
-            checkpoint,
-            truncate_below: checkpoint.resume,
+            checkpoint: self.cut.checkpoint,
+            truncate_below: self.truncate_below,
             state: self.cut.state.clone(),
         };
         // Invariant W6: the files are durable, and state and checkpoint become visible together.
         self.parts.segments.commit(&self.channel.channel, record, changes).await?;
         *self.channel.unsettled.lock() = None;
         // Invariant W7: only now is what lies before the checkpoint not needed any more.
-        if let Err(error) = self.channel.wal.truncate(checkpoint.resume).await {
+        if let Err(error) = self.channel.wal.truncate(self.truncate_below).await {
             let channel = &self.channel.channel;
             tracing::warn!(%channel, %error, "the log was not truncated; the next round does it");
         }

@@ -162,6 +162,8 @@ async fn log_on_objects(
     let roll = RollPolicy { bytes_max: config.log_roll_bytes, age_max: config.log_roll_age };
     let objects = ObjectsConfig {
         roll,
+        // Metadata on the same objects has seen to it.
+        probe: config.storage.meta() != MetaPlace::Objects,
         metadata_prefix: config.storage.log_metadata_prefix(),
         ..ObjectsConfig::new(format!("{}/wp", config.storage.remote.root))
     };

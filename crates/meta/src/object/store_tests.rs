@@ -361,3 +361,22 @@ async fn a_damaged_or_missing_object_is_refused_by_name() {
         "{refused:?}"
     );
 }
+
+#[tokio::test]
+async fn a_process_that_ends_is_not_held_up_by_those_who_still_have_the_store() {
+    let tasks = TaskGroup::new(PanicPolicy::Propagate);
+    let env = Env { tasks: tasks.clone(), ..Env::os() };
+    let objects = Arc::new(InMemory::new());
+    let store = ObjectMetaStore::open(objects.clone(), prefix(), &config(), &env).await.unwrap();
+    store.commit(Txn::new().put("a", "1")).await.unwrap();
+    let end = tasks.join(&*env.clock, Duration::from_secs(10));
+    // One that comes together with the end is done or refused, and nothing in between.
+    let (late, ended) = tokio::join!(store.commit(Txn::new().put("b", "2")), end);
+    ended.expect("no task hangs on");
+    let refused = store.commit(Txn::new().put("c", "3")).await.unwrap_err();
+    assert!(matches!(refused, MetaError::Unavailable(_)), "{refused}");
+    let env = Env { tasks: TaskGroup::new(PanicPolicy::Propagate), ..Env::os() };
+    let again = ObjectMetaStore::open(objects, prefix(), &config(), &env).await.unwrap();
+    assert_eq!(again.get("b").await.unwrap().is_some(), late.is_ok());
+    assert!(again.get("a").await.unwrap().is_some() && again.get("c").await.unwrap().is_none());
+}

@@ -49,9 +49,19 @@ pub(super) struct Writer {
 type Answers = Vec<(Reply, Result<CommitOutcome, MetaError>)>;
 
 impl Writer {
-    /// Works until every sender of jobs is gone.
+    /// Works until every sender of jobs is gone, or the process ends: then what waits is still done.
     pub(super) async fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
-        while let Some(job) = jobs.recv().await {
+        let tasks = self.tasks.clone();
+        loop {
+            let job = tokio::select! {
+                biased;
+                job = jobs.recv() => job,
+                () = tasks.cancelled() => {
+                    jobs.close();
+                    jobs.recv().await
+                }
+            };
+            let Some(job) = job else { return };
             let mut next = Some(job);
             while let Some(job) = next.take() {
                 match job {

@@ -1,5 +1,7 @@
 //! The recovery bound (DESIGN §1.12): bytes to replay are bounded over all logs, without sealing.
 
+use std::time::Duration;
+
 use cinclus_node::NodeConfig;
 use cinclus_rpc::Freshness;
 use cinclus_types::{MessageId, PChannel, SegmentState};
@@ -60,4 +62,35 @@ fn evenly_spread_rows_are_persisted_within_the_bound_without_being_sealed() {
         }
         assert_eq!(rows, ROWS as u64);
     });
+}
+
+#[test]
+fn log_stays_for_readers_as_long_as_asked() {
+    let left = |retention_bytes, retention_age| {
+        let mut world = World::new(4, 1);
+        world.config = NodeConfig { retention_bytes, retention_age, ..NodeConfig::default() };
+        let shard = Shard::new(&world.channels[0], 1);
+        for life in 0..2 {
+            world.live(async |living: Life| {
+                if life == 0 {
+                    living.create(&shard).await;
+                }
+                for key in 0..20 {
+                    living.insert(&shard, shard.partition(0), &[(life * 100 + key, 1)]).await;
+                    living.persist(&shard).await;
+                    living.pause(Duration::from_secs(1)).await;
+                }
+                assert_eq!(living.count(&shard, Freshness::Strong).await, (life as u64 + 1) * 20);
+            });
+        }
+        (world.log_bytes(|_| MessageId::EARLIEST), world.replay_bytes())
+    };
+    let (nothing, replay) = left(0, Duration::ZERO);
+    assert_eq!(nothing, replay, "only what recovery needs");
+    let (by_bytes, replay) = left(2_000, Duration::ZERO);
+    assert!(by_bytes - replay >= 2_000 && by_bytes < 6_000, "{by_bytes} {replay}");
+    let (by_age, _) = left(0, Duration::from_secs(10));
+    let (longer, _) = left(0, Duration::from_secs(15));
+    let (all, _) = left(0, Duration::from_secs(3600));
+    assert!(nothing < by_age && by_age < longer && longer < all, "{nothing} {by_age} {longer} {all}");
 }

@@ -90,6 +90,8 @@ const KEYS: &[Key] = keys! {
     };
     "streaming.walWriteAheadBuffer.capacity" => |c, v| c.node.wal.buffer = BufferBudget::new(bytes(v)?);
     "streaming.walWriteAheadBuffer.keepalive" => |c, v| c.node.wal.buffer_age_max = span(v, SECOND)?;
+    "streaming.walTruncate.retentionInterval" => |c, v| c.node.retention_age = span(v, SECOND)?;
+    "cinclus.wal.retentionBytes" => |c, v| c.node.retention_bytes = bytes(v)?;
     "streaming.txn.defaultKeepaliveTimeout" => |c, v| c.node.wal.txn_keepalive_default = span(v, SECOND)?;
     "woodpecker.client.segmentRollingPolicy.maxSize" => |c, v| c.log_roll_bytes = bytes(v)?;
     "woodpecker.client.segmentRollingPolicy.maxInterval" => |c, v| c.log_roll_age = span(v, SECOND)?;

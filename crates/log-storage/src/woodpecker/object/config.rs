@@ -11,6 +11,9 @@ pub struct ObjectsConfig {
     pub root: String,
     /// The prefix of the keys in the metadata store.
     pub metadata_prefix: String,
+    /// Whether the object storage is tested for conditional puts at the opening. Not needed if the same process
+    /// has just done that.
+    pub probe: bool,
     /// When segments end.
     pub roll: RollPolicy,
     /// A segment of this many blocks ends too.
@@ -44,6 +47,7 @@ impl ObjectsConfig {
         ObjectsConfig {
             root: root.into(),
             metadata_prefix: "by-dev/woodpecker".to_owned(),
+            probe: true,
             roll: RollPolicy { bytes_max: 256_000_000, age_max: Duration::from_secs(600) },
             roll_blocks_max: 1000,
             block_bytes_max: 4 << 20,

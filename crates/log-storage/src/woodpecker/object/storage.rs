@@ -50,7 +50,9 @@ impl WoodpeckerObjects {
         let config = Arc::new(config);
         let objects = Objects::new(store, env.clock.clone(), config.clone())?;
         let random = env.random.fork("woodpecker on objects");
-        probe_conditional_puts(objects.store(), &objects.own("probe"), &random).await.map_err(refused)?;
+        if config.probe {
+            probe_conditional_puts(objects.store(), &objects.own("probe"), &random).await.map_err(refused)?;
+        }
         let prefix = effective_prefix(&metadata, &config.metadata_prefix).await?;
         let metadata = WoodpeckerMetadata::new(metadata, &prefix, env.clock.clone(), random);
         metadata.init().await?;
