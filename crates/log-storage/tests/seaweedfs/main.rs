@@ -159,7 +159,7 @@ async fn ownership_moves_between_two_that_append_all_the_time() {
     let found = read_from(&logs.process(env()).await, MessageId::EARLIEST).await;
     for (id, text) in &acked {
         let there = found.iter().find(|record| record.id == *id);
-        assert_eq!(texts(there.into_iter().cloned().collect::<Vec<_>>().as_slice()), [text.clone()]);
+        assert_eq!(texts(there.cloned().as_slice()), std::slice::from_ref(text));
     }
     let terms: Vec<i64> =
         texts(&found).iter().map(|text| text.split_once(' ').unwrap().0.parse().unwrap()).collect();
