@@ -13,6 +13,7 @@ mod ci;
 mod e2e;
 mod fix;
 mod services;
+mod sim;
 mod step;
 mod tidy;
 mod workspace;
@@ -34,6 +35,8 @@ COMMANDS
                        invariant ids, dependencies, lints, words, biased selects, links).
     fix                Format everything and apply what clippy can repair by itself.
     e2e [ARG...]       Build the release binary and run the end-to-end tests; arguments go to pytest.
+    sim [ARG...]       Run the simulator: `--seed N` runs a seed again, `--minutes N` fresh ones; see
+                       `sim --help`.
     services ...       Install, start, stop the real servers that tests use; see `services help`.
     help               This text.
 
@@ -57,7 +60,9 @@ fn run(arguments: &[String]) -> Result<()> {
         print!("{HELP}");
         bail!("a command is missing");
     };
-    if rest.first().is_some_and(|first| first == "--help") && command != "e2e" && command != "services" {
+    if rest.first().is_some_and(|first| first == "--help")
+        && !["e2e", "services", "sim"].contains(&command.as_str())
+    {
         print!("{HELP}");
         return Ok(());
     }
@@ -70,6 +75,7 @@ fn run(arguments: &[String]) -> Result<()> {
         ("tidy", []) => tidy::run(),
         ("fix", []) => fix::run(),
         ("services", arguments) => services::run(arguments),
+        ("sim", sim_arguments) => sim::run(sim_arguments),
         ("e2e", pytest_arguments) => e2e::run(pytest_arguments),
         ("tidy" | "fix", extra) => bail!("`{command}` takes no arguments, but got {extra:?}"),
         (unknown, _) => {

@@ -1,0 +1,43 @@
+//! What checkers look at.
+
+use std::collections::BTreeMap;
+
+use cinclus_types::{PChannel, VChannel};
+
+use super::Finding;
+use super::effects::{Effect, effects_of};
+use crate::archive::Log;
+use crate::history::Operation;
+use crate::tally::Tally;
+
+/// A run that is over.
+pub struct Evidence {
+    /// What clients did, by number.
+    pub operations: Vec<Operation>,
+    /// What was ever in the logs.
+    pub logs: BTreeMap<PChannel, Log>,
+    /// What takes effect in each VChannel, by effective tick.
+    pub effects: BTreeMap<VChannel, Vec<Effect>>,
+    /// Where checks are counted.
+    pub tally: Tally,
+}
+
+impl Evidence {
+    /// Puts a run together. Findings: what cannot be read.
+    #[must_use]
+    pub fn new(
+        operations: Vec<Operation>,
+        logs: BTreeMap<PChannel, Log>,
+        tally: Tally,
+    ) -> (Evidence, Vec<Finding>) {
+        let mut effects: BTreeMap<VChannel, Vec<Effect>> = BTreeMap::new();
+        let mut findings = Vec::new();
+        for (channel, log) in &logs {
+            match effects_of(log) {
+                Ok(of_log) => effects.extend(of_log),
+                Err(text) => findings.push(Finding::new("L5", format!("{channel}: {text}"))),
+            }
+        }
+        (Evidence { operations, logs, effects, tally }, findings)
+    }
+}

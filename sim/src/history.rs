@@ -1,0 +1,146 @@
+//! What clients did and what they were told, in order.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use cinclus_rpc::{Appended, Freshness};
+use cinclus_types::{PartitionId, Tick, VChannel};
+use parking_lot::Mutex;
+
+/// A part of a write.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Change {
+    /// Rows: key and value.
+    Insert {
+        /// Where to.
+        partition: PartitionId,
+        /// Key and value; the value names the operation.
+        rows: Vec<(i64, i64)>,
+    },
+    /// Deletes by key.
+    Delete {
+        /// Only there, or everywhere.
+        partition: Option<PartitionId>,
+        /// What is deleted.
+        keys: Vec<i64>,
+    },
+    /// Seals what is growing.
+    Flush,
+}
+
+/// What a client wanted.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Wish {
+    /// To append, as one transaction if there are several changes.
+    Append {
+        /// Where.
+        vchannel: VChannel,
+        /// What.
+        changes: Vec<Change>,
+        /// With this key, so that it may be sent again.
+        key: Option<String>,
+    },
+    /// To read a shard.
+    Read {
+        /// Which one.
+        vchannel: VChannel,
+        /// How fresh.
+        freshness: Freshness,
+        /// Only these keys.
+        keys: Option<Vec<i64>>,
+        /// Only how many rows there are.
+        count_only: bool,
+    },
+    /// Anything else, in words.
+    Other(String),
+}
+
+/// What it came to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// Nobody knows: the client died first, or the answer was lost.
+    Unknown(String),
+    /// Appended.
+    Appended(Appended),
+    /// Read.
+    Answered(Answer),
+    /// Certainly nothing happened.
+    Refused(String),
+    /// Done.
+    Done,
+}
+
+/// What a read answered.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    /// The tick of the read.
+    pub at: Tick,
+    /// How many rows there are.
+    pub count: u64,
+    /// Key and value of the rows, with their ticks.
+    pub rows: BTreeMap<i64, (i64, Tick)>,
+}
+
+/// One operation of a client.
+#[derive(Clone, Debug)]
+pub struct Operation {
+    /// Its number, also in the values and marks of what it writes.
+    pub number: u64,
+    /// Who did it.
+    pub actor: u64,
+    /// When it began, in the order of all beginnings and ends.
+    pub invoked: u64,
+    /// When its outcome was known.
+    pub ended: Option<u64>,
+    /// What was wanted.
+    pub wish: Wish,
+    /// What it came to.
+    pub outcome: Outcome,
+    /// Whether what it read is promised to be fresh: not so from a node that lost its log without knowing.
+    pub promised: bool,
+}
+
+/// Everything that clients did. Clones are the same.
+#[derive(Clone, Default)]
+pub struct History(Arc<Mutex<Inner>>);
+
+#[derive(Default)]
+struct Inner {
+    order: u64,
+    operations: Vec<Operation>,
+}
+
+impl History {
+    /// An operation begins; `wish` is told its number.
+    pub fn begin(&self, actor: u64, wish: impl FnOnce(u64) -> Wish) -> (u64, Wish) {
+        let inner = &mut *self.0.lock();
+        let number = inner.operations.len() as u64;
+        inner.order += 1;
+        let wish = wish(number);
+        inner.operations.push(Operation {
+            number,
+            actor,
+            invoked: inner.order,
+            ended: None,
+            wish: wish.clone(),
+            outcome: Outcome::Unknown("it never ended".to_owned()),
+            promised: true,
+        });
+        (number, wish)
+    }
+
+    /// An operation ends.
+    pub fn end(&self, number: u64, outcome: Outcome) {
+        let inner = &mut *self.0.lock();
+        inner.order += 1;
+        let operation = &mut inner.operations[number as usize];
+        operation.ended = Some(inner.order);
+        operation.outcome = outcome;
+    }
+
+    /// All operations by number.
+    #[must_use]
+    pub fn operations(&self) -> Vec<Operation> {
+        self.0.lock().operations.clone()
+    }
+}

@@ -1,0 +1,126 @@
+//! One start of all processes on the stores that are there.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use cinclus_catalog::{Collections, Segments};
+use cinclus_client::{Client, CoordTicks, LocalNode, Nodes};
+use cinclus_coord::{Coordinator, CoordinatorParts};
+use cinclus_env::Env;
+use cinclus_env::disk::create_dir_synced;
+use cinclus_log_storage::DynLogStorage;
+use cinclus_log_storage::woodpecker::roll::RollPolicy;
+use cinclus_log_storage::woodpecker::{LocalConfig, WoodpeckerLocal};
+use cinclus_meta::DynMetaStore;
+use cinclus_node::{Node, NodeParts};
+use cinclus_query::OneWorker;
+use cinclus_rpc::{CoordApi, NodeApi};
+use cinclus_segment::LocalObjects;
+use cinclus_types::{NodeId, NodeInfo};
+use cinclus_worker::Worker;
+use object_store::ObjectStore;
+
+use crate::member::Member;
+use crate::scene::Scene;
+use crate::stores::log::SeamLog;
+use crate::stores::meta::SeamMeta;
+use crate::stores::objects::SeamObjects;
+use crate::stores::observed::ObservedLog;
+use crate::world::World;
+
+/// Where a standalone server has its data.
+const DIR: &str = "/data";
+
+/// A standalone server that runs.
+pub struct Life {
+    /// What its seams share.
+    pub scene: Scene,
+    /// The one process.
+    pub member: Member,
+    /// Its machine.
+    pub env: Env,
+    /// The coordinator.
+    pub coord: Arc<Coordinator>,
+    /// The streaming node.
+    pub node: Arc<Node>,
+    /// What clients call through.
+    pub client: Client,
+    /// The catalog.
+    pub collections: Collections,
+    /// The logs as they are, without seams.
+    pub logs: DynLogStorage,
+    /// Has all tasks; a panic in one of them is kept here.
+    pub tasks: cinclus_env::TaskGroup,
+}
+
+impl Life {
+    /// Assembles a standalone server in the order of `server/assemble.rs`.
+    ///
+    /// # Errors
+    /// What the parts say.
+    pub async fn begin(world: &World, scene: &Scene, number: u64) -> Result<Life> {
+        let member = Member::new("server", scene);
+        let env = Env {
+            clock: member.clock(),
+            disk: Arc::new(world.disk.clone()),
+            ..Env::test(world.random.fork(&format!("life {number}")).seed())
+        };
+        let meta: DynMetaStore = Arc::new(SeamMeta { inner: world.meta.clone(), member: member.clone() });
+        create_dir_synced(&*env.disk, Path::new(DIR)).await?;
+        let collections = Collections::open(meta.clone(), &env).await?;
+        let segments = Segments::open(meta.clone(), &env).await?;
+        let logs = log_storage(world, &env, meta.clone()).await.context("the logs do not open")?;
+        let objects = LocalObjects::open(env.disk.clone(), Path::new(DIR).join("objects")).await?;
+        let objects: Arc<dyn ObjectStore> =
+            Arc::new(SeamObjects { inner: Arc::new(objects), member: member.clone() });
+
+        let parts = CoordinatorParts { meta, collections: collections.clone(), env: env.clone() };
+        let coord = Coordinator::start(parts, world.plan.coord.clone()).await?;
+        let coord_api: Arc<dyn CoordApi> = coord.clone();
+        let worker = Arc::new(Worker::new(objects.clone(), env.clone()));
+        let parts = NodeParts {
+            storage: seen(world, scene, &member, &env, &logs),
+            objects,
+            collections: collections.clone(),
+            segments,
+            ticks: Arc::new(CoordTicks(coord_api)),
+            workers: Arc::new(OneWorker(worker)),
+            env: env.clone(),
+        };
+        let node = Node::new(parts, world.plan.node.clone());
+        let node_api: Arc<dyn NodeApi> = node.clone();
+        let nodes: Arc<dyn Nodes> = Arc::new(LocalNode(node_api));
+        let config = world.plan.client.clone();
+        let client = Client::new(coord.assignments(), nodes.clone(), env.clock.clone(), config);
+        let start = coord.ticks(1).await?;
+        let info = NodeInfo { id: NodeId(start.first.0 as i64), address: String::new() };
+        coord.serve(info, nodes, client.clone()).await?;
+        let tasks = env.tasks.clone();
+        Ok(Life { scene: scene.clone(), member, env, coord, node, client, collections, logs, tasks })
+    }
+
+    /// Waits on its own clock.
+    pub async fn pause(&self, span: Duration) {
+        self.env.clock.sleep(span).await;
+    }
+}
+
+async fn log_storage(world: &World, env: &Env, meta: DynMetaStore) -> Result<DynLogStorage> {
+    let roll = RollPolicy { bytes_max: world.plan.log_roll_bytes, age_max: Duration::from_secs(600) };
+    let config = LocalConfig { roll, ..LocalConfig::new(Path::new(DIR).join("wal")) };
+    Ok(Arc::new(WoodpeckerLocal::open(config, env.clone(), meta).await?))
+}
+
+/// A storage as a member sees it, looked at from outside.
+fn seen(world: &World, scene: &Scene, member: &Member, env: &Env, logs: &DynLogStorage) -> DynLogStorage {
+    let observed = ObservedLog {
+        inner: logs.clone(),
+        archive: world.archive.clone(),
+        writers: world.writers.clone(),
+        scene: scene.clone(),
+        tasks: env.tasks.clone(),
+    };
+    Arc::new(SeamLog { inner: Arc::new(observed), member: member.clone() })
+}

@@ -1,0 +1,76 @@
+//! One run of one seed.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::checkers::{Evidence, Finding, check_all};
+use crate::history::{Operation, Outcome};
+use crate::scenarios::Scenario;
+use crate::world::World;
+
+/// What a run came to.
+pub struct Report {
+    /// What ran.
+    pub scenario: Scenario,
+    /// With which seed.
+    pub seed: u64,
+    /// What was wrong.
+    pub findings: Vec<Finding>,
+    /// The digest of the trace, and how many events it has.
+    pub trace: (u64, u64),
+    /// The lines of the trace, if they were kept.
+    pub lines: Vec<String>,
+    /// How much of what there was.
+    pub counts: BTreeMap<&'static str, u64>,
+}
+
+impl Report {
+    /// The command that does it again.
+    #[must_use]
+    pub fn command(&self) -> String {
+        format!("cargo run -p cinclus-sim -- --scenario {} --seed {}", self.scenario.name(), self.seed)
+    }
+}
+
+/// Runs a scenario with a seed, and checks it.
+#[must_use]
+pub fn run(scenario: Scenario, seed: u64, keep_trace: bool) -> Report {
+    let world = World::new(seed, keep_trace);
+    let ran = catch_unwind(AssertUnwindSafe(|| scenario.run(&world)));
+    if let Err(payload) = ran {
+        let text = payload.downcast_ref::<String>().cloned();
+        let text = text.or_else(|| payload.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+        world.find(Finding::new("panic", text.unwrap_or_else(|| "without a message".to_owned())));
+    }
+    let operations = world.history.operations();
+    count(&world, &operations);
+    let (logs, mut findings) = world.archive.logs();
+    findings.extend(world.findings.lock().iter().cloned());
+    let (of_writers, acks) = world.writers.findings();
+    findings.extend(of_writers);
+    world.tally.add("checked: fencing", acks);
+    let (evidence, unreadable) = Evidence::new(operations, logs, world.tally.clone());
+    findings.extend(unreadable);
+    findings.extend(check_all(&evidence));
+    Report {
+        scenario,
+        seed,
+        findings,
+        trace: world.trace.digest(),
+        lines: world.trace.lines(),
+        counts: world.tally.counts(),
+    }
+}
+
+fn count(world: &World, operations: &[Operation]) {
+    for operation in operations {
+        world.tally.count("operations");
+        world.tally.count(match &operation.outcome {
+            Outcome::Unknown(_) => "operations: unknown",
+            Outcome::Appended(_) => "operations: appended",
+            Outcome::Answered(_) => "operations: answered",
+            Outcome::Refused(_) => "operations: refused",
+            Outcome::Done => "operations: done",
+        });
+    }
+}

@@ -1,0 +1,54 @@
+//! What happens in a run, by kind.
+
+pub mod standalone;
+
+use crate::world::World;
+
+/// A kind of run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scenario {
+    /// A standalone server on a disk that crashes.
+    Standalone,
+}
+
+impl Scenario {
+    /// All of them.
+    pub const ALL: [Scenario; 1] = [Scenario::Standalone];
+
+    /// What commands call it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Scenario::Standalone => "standalone",
+        }
+    }
+
+    /// The one of a name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Scenario> {
+        Scenario::ALL.into_iter().find(|scenario| scenario.name() == name)
+    }
+
+    /// The counters of checkers that have something to look at in it.
+    #[must_use]
+    pub fn checks(self) -> &'static [&'static str] {
+        match self {
+            Scenario::Standalone => &[
+                "checked: order",
+                "checked: fencing",
+                "checked: durability",
+                "checked: exactly once",
+                "checked: transactions",
+                "checked: freshness",
+                "checked: reads",
+            ],
+        }
+    }
+
+    /// Runs it on a world.
+    pub(crate) fn run(self, world: &World) {
+        match self {
+            Scenario::Standalone => standalone::run(world),
+        }
+    }
+}

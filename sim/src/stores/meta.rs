@@ -1,0 +1,101 @@
+//! Metadata behind a seam.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use cinclus_meta::{
+    Change, ChangeSource, CommitOutcome, DynMetaStore, Entry, LeaseId, MetaError, MetaStore, Revision, Txn,
+    Watch, WatchError,
+};
+
+use crate::member::Member;
+
+/// A metadata store as one member reaches it.
+pub struct SeamMeta {
+    /// The store itself.
+    pub inner: DynMetaStore,
+    /// Who asks.
+    pub member: Member,
+}
+
+impl SeamMeta {
+    async fn reading(&self) -> Result<(), MetaError> {
+        self.member.pass().await;
+        self.member.scene.dawdle(|weather| weather.meta_delay).await;
+        if self.member.scene.strikes("metadata not read", |weather| weather.meta_read) {
+            return Err(MetaError::Unavailable("injected".to_owned()));
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl MetaStore for SeamMeta {
+    async fn get(&self, key: &str) -> Result<Option<Entry>, MetaError> {
+        self.reading().await?;
+        let entry = self.inner.get(key).await?;
+        self.member.pass().await;
+        Ok(entry)
+    }
+
+    async fn scan(&self, prefix: &str) -> Result<(Revision, Vec<Entry>), MetaError> {
+        self.reading().await?;
+        let entries = self.inner.scan(prefix).await?;
+        self.member.pass().await;
+        Ok(entries)
+    }
+
+    async fn commit(&self, txn: Txn) -> Result<CommitOutcome, MetaError> {
+        let (member, scene) = (&self.member, &self.member.scene);
+        member.before("commits metadata".to_owned()).await;
+        scene.dawdle(|weather| weather.meta_delay).await;
+        member.pass().await;
+        if scene.strikes("metadata not committed", |weather| weather.meta_before) {
+            return Err(MetaError::Unavailable("injected".to_owned()));
+        }
+        let outcome = self.inner.commit(txn).await?;
+        scene.note(format_args!("{} committed metadata: {outcome:?}", member.name));
+        scene.dawdle(|weather| weather.meta_delay).await;
+        member.after().await;
+        if scene.strikes("answer of a commit lost", |weather| weather.meta_lost) {
+            return Err(MetaError::Unknown("injected".to_owned()));
+        }
+        Ok(outcome)
+    }
+
+    async fn watch(&self, prefix: &str, after: Revision) -> Result<Watch, MetaError> {
+        self.reading().await?;
+        let inner = self.inner.watch(prefix, after).await?;
+        Ok(Watch::new(SeamWatch { inner, member: self.member.clone() }))
+    }
+
+    async fn grant(&self, ttl: Duration) -> Result<LeaseId, MetaError> {
+        self.member.pass().await;
+        self.inner.grant(ttl).await
+    }
+
+    async fn keep_alive(&self, lease: LeaseId) -> Result<(), MetaError> {
+        self.member.pass().await;
+        self.inner.keep_alive(lease).await
+    }
+
+    async fn revoke(&self, lease: LeaseId) -> Result<(), MetaError> {
+        self.member.pass().await;
+        self.inner.revoke(lease).await
+    }
+}
+
+struct SeamWatch {
+    inner: Watch,
+    member: Member,
+}
+
+#[async_trait]
+impl ChangeSource for SeamWatch {
+    async fn next(&mut self) -> Result<Vec<Change>, WatchError> {
+        let changes = self.inner.next().await?;
+        // News is late before it is there, so that nothing is taken twice when a reader gives up waiting.
+        self.member.pass().await;
+        Ok(changes)
+    }
+}

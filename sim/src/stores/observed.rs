@@ -1,0 +1,170 @@
+//! Looks at a log storage from outside: keeps what is truncated, and watches who gets acknowledgements.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use cinclus_env::TaskGroup;
+use cinclus_log_storage::{
+    AckSender, AppendAck, DynLogStorage, LogError, LogReader, LogStorage, LogWriter, OpenOptions, Record,
+};
+use cinclus_types::{MessageId, PChannel, Term};
+use parking_lot::Mutex;
+use tokio::sync::mpsc;
+
+use crate::archive::Archive;
+use crate::checkers::Finding;
+use crate::scene::Scene;
+
+/// What was seen of the writers of all logs over all lives. Clones are the same.
+#[derive(Clone, Default)]
+pub struct Writers(Arc<Mutex<WritersSeen>>);
+
+#[derive(Default)]
+struct WritersSeen {
+    opened: u64,
+    newest: BTreeMap<PChannel, (u64, Term)>,
+    acked: BTreeMap<PChannel, MessageId>,
+    findings: Vec<Finding>,
+    acks: u64,
+}
+
+impl Writers {
+    fn opened(&self, channel: &PChannel, term: Term) -> u64 {
+        let seen = &mut *self.0.lock();
+        seen.opened += 1;
+        let before = seen.newest.insert(channel.clone(), (seen.opened, term));
+        if let Some((_, newest)) = before.filter(|(_, newest)| *newest > term) {
+            let text = format!("{channel}: a writer of term {term} was opened after one of {newest}");
+            seen.findings.push(Finding::new("W3", text));
+        }
+        seen.opened
+    }
+
+    /// The fencing rule as it can be seen from outside: a writer that is not the newest gets no
+    /// acknowledgement, and ids only grow.
+    fn acked(&self, channel: &PChannel, writer: u64, ids: &[MessageId]) {
+        let seen = &mut *self.0.lock();
+        seen.acks += 1;
+        let mut say = |text| seen.findings.push(Finding::new("W3", text));
+        if let Some((newest, term)) = seen.newest.get(channel).filter(|(newest, _)| *newest != writer) {
+            say(format!(
+                "{channel}: writer {writer} was acknowledged {ids:?} after {newest} of {term} was open"
+            ));
+        }
+        for id in ids {
+            let before = seen.acked.insert(channel.clone(), *id);
+            if before.is_some_and(|before| before >= *id) {
+                say(format!("{channel}: {id} was acknowledged after {before:?}"));
+            }
+        }
+    }
+
+    /// What was wrong, and how many acknowledgements were looked at.
+    #[must_use]
+    pub fn findings(&self) -> (Vec<Finding>, u64) {
+        let seen = self.0.lock();
+        (seen.findings.clone(), seen.acks)
+    }
+}
+
+/// A storage that is looked at.
+pub struct ObservedLog {
+    /// The storage itself.
+    pub inner: DynLogStorage,
+    /// Keeps what is truncated.
+    pub archive: Archive,
+    /// Who was acknowledged.
+    pub writers: Writers,
+    /// Notes what happens.
+    pub scene: Scene,
+    /// Where acknowledgements are handed on.
+    pub tasks: TaskGroup,
+}
+
+#[async_trait]
+impl LogStorage for ObservedLog {
+    async fn open_writer(
+        &self,
+        channel: &PChannel,
+        options: OpenOptions,
+    ) -> Result<Box<dyn LogWriter>, LogError> {
+        let inner = self.inner.open_writer(channel, options).await?;
+        let number = self.writers.opened(channel, options.term);
+        let (acks, queue) = mpsc::unbounded_channel();
+        let seen = Seen {
+            channel: channel.clone(),
+            number,
+            writers: self.writers.clone(),
+            scene: self.scene.clone(),
+        };
+        self.tasks.spawn("observed acks", seen.hand_on(queue));
+        Ok(Box::new(ObservedWriter { inner, acks }))
+    }
+
+    async fn read(&self, channel: &PChannel, from: MessageId) -> Result<Box<dyn LogReader>, LogError> {
+        self.inner.read(channel, from).await
+    }
+
+    async fn truncate(&self, channel: &PChannel, upto: MessageId) -> Result<(), LogError> {
+        self.archive.read(&self.inner, channel).await?;
+        self.inner.truncate(channel, upto).await
+    }
+
+    async fn earliest(&self, channel: &PChannel) -> Result<MessageId, LogError> {
+        self.inner.earliest(channel).await
+    }
+
+    async fn channels(&self) -> Result<Vec<PChannel>, LogError> {
+        self.inner.channels().await
+    }
+
+    async fn available_bytes(&self) -> Result<Option<u64>, LogError> {
+        self.inner.available_bytes().await
+    }
+}
+
+/// One writer, as it is looked at.
+struct Seen {
+    channel: PChannel,
+    number: u64,
+    writers: Writers,
+    scene: Scene,
+}
+
+impl Seen {
+    /// Hands acknowledgements on in their order.
+    async fn hand_on(self, mut queue: mpsc::UnboundedReceiver<(AppendAck, AckSender)>) {
+        while let Some((inner, outer)) = queue.recv().await {
+            let outcome = inner.await;
+            self.scene.note(format_args!("{} writer {} ack {outcome:?}", self.channel, self.number));
+            if let Ok(ids) = &outcome {
+                self.writers.acked(&self.channel, self.number, ids);
+            }
+            outer.resolve(outcome);
+        }
+    }
+}
+
+struct ObservedWriter {
+    inner: Box<dyn LogWriter>,
+    acks: mpsc::UnboundedSender<(AppendAck, AckSender)>,
+}
+
+#[async_trait]
+impl LogWriter for ObservedWriter {
+    fn append(&mut self, batch: Vec<Record>) -> AppendAck {
+        let (outer, ack) = AppendAck::pair();
+        // The task ends only with the life; the ack then says so by itself.
+        let _ = self.acks.send((self.inner.append(batch), outer));
+        ack
+    }
+
+    fn in_flight_bytes(&self) -> u64 {
+        self.inner.in_flight_bytes()
+    }
+
+    async fn close(self: Box<Self>) -> Result<(), LogError> {
+        self.inner.close().await
+    }
+}

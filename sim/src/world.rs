@@ -1,0 +1,98 @@
+//! What outlives processes.
+
+use std::sync::Arc;
+
+use cinclus_env::disk::MemoryDisk;
+use cinclus_env::{Env, Random};
+use cinclus_meta::{DynMetaStore, MemoryMetaStore};
+use parking_lot::Mutex;
+
+use crate::archive::Archive;
+use crate::checkers::Finding;
+use crate::history::History;
+use crate::plan::Plan;
+use crate::stores::observed::Writers;
+use crate::tally::Tally;
+use crate::trace::Trace;
+
+/// Stores, and what is known of the run so far.
+pub struct World {
+    /// Decides everything.
+    pub seed: u64,
+    /// The root of all chance.
+    pub random: Random,
+    /// The shape of the run.
+    pub plan: Plan,
+    /// Has the logs and objects of a standalone server.
+    pub disk: MemoryDisk,
+    /// What is committed here is durable at once.
+    pub meta: DynMetaStore,
+    /// What happened.
+    pub trace: Trace,
+    /// How often.
+    pub tally: Tally,
+    /// What clients know.
+    pub history: History,
+    /// What logs held.
+    pub archive: Archive,
+    /// Who was acknowledged.
+    pub writers: Writers,
+    /// What was wrong while it ran.
+    pub findings: Mutex<Vec<Finding>>,
+    /// The calendar, in Unix milliseconds, and the number of the life.
+    pub past: Mutex<Past>,
+    _runtime: tokio::runtime::Runtime,
+}
+
+/// What lives leave behind beside the stores.
+#[derive(Clone, Copy, Debug)]
+pub struct Past {
+    /// How many there were.
+    pub lives: u64,
+    /// The calendar, in Unix milliseconds.
+    pub unix_ms: u64,
+}
+
+/// A runtime of one thread whose time runs only while everybody waits.
+///
+/// # Panics
+/// If the operating system refuses: there is nothing to simulate with then.
+#[must_use]
+pub fn runtime() -> tokio::runtime::Runtime {
+    let built = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    built.expect("a runtime without input and output needs nothing of the system")
+}
+
+impl World {
+    /// The empty world of a seed; `keep_trace` keeps the lines of the trace.
+    #[must_use]
+    pub fn new(seed: u64, keep_trace: bool) -> World {
+        let random = Random::seeded(seed);
+        let runtime = runtime();
+        let guard = runtime.enter();
+        let env = Env::test(seed);
+        let meta = MemoryMetaStore::new(&cinclus_meta::Config::default(), env.clock.clone(), &env.tasks);
+        drop(guard);
+        let disk = MemoryDisk::new(random.fork("disk").seed());
+        World {
+            seed,
+            plan: Plan::draw(&random),
+            random,
+            disk,
+            meta: Arc::new(meta),
+            trace: Trace::new(keep_trace),
+            tally: Tally::default(),
+            history: History::default(),
+            archive: Archive::default(),
+            writers: Writers::default(),
+            findings: Mutex::default(),
+            past: Mutex::new(Past { lives: 0, unix_ms: Env::TEST_UNIX_MS }),
+            _runtime: runtime,
+        }
+    }
+
+    /// Notes something that is wrong.
+    pub fn find(&self, finding: Finding) {
+        self.findings.lock().push(finding);
+    }
+}
