@@ -96,8 +96,6 @@ pub struct Operation {
     pub wish: Wish,
     /// What it came to.
     pub outcome: Outcome,
-    /// Whether what it read is promised to be fresh: not so from a node that lost its log without knowing.
-    pub promised: bool,
 }
 
 /// Everything that clients did. Clones are the same.
@@ -124,7 +122,6 @@ impl History {
             ended: None,
             wish: wish.clone(),
             outcome: Outcome::Unknown("it never ended".to_owned()),
-            promised: true,
         });
         (number, wish)
     }

@@ -1,4 +1,4 @@
-//! `cargo run -p cinclus-sim -- --seed N`: runs seeds and prints what was wrong with them.
+//! `cargo xtask sim --seed N`: runs seeds and prints what was wrong with them.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command says what it found")]
 
 use std::collections::BTreeMap;
@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use cinclus_env::{Clock, OsClock, Random};
 use cinclus_sim::run::{Report, run};
 use cinclus_sim::scenarios::Scenario;
+use cinclus_sim::world::REPEATABLE;
 
 const HELP: &str = "\
 cinclus-sim: the whole cluster on one thread, broken on purpose, decided by one seed
@@ -98,6 +99,11 @@ struct Session {
 impl Session {
     fn all(mut self, asked: &Asked) -> bool {
         let begun = OsClock.monotonic();
+        if !REPEATABLE {
+            eprintln!(
+                "the order of tokio's wake-ups is not seeded in this build: `cargo xtask sim` seeds it"
+            );
+        }
         for (scenario, seed) in &asked.listed {
             self.one(*scenario, *seed, asked.trace);
         }

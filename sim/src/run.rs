@@ -28,7 +28,7 @@ impl Report {
     /// The command that does it again.
     #[must_use]
     pub fn command(&self) -> String {
-        format!("cargo run -p cinclus-sim -- --scenario {} --seed {}", self.scenario.name(), self.seed)
+        format!("cargo xtask sim --scenario {} --seed {}", self.scenario.name(), self.seed)
     }
 }
 

@@ -193,6 +193,20 @@ impl Actor {
         }
     }
 
+    /// Reads everything, and says how much of it was answered.
+    ///
+    /// # Errors
+    /// As [`Actor::step`].
+    pub async fn look_at_all(&mut self) -> Result<(), String> {
+        let mut outcome = Ok(());
+        for at in 0..self.shards.len() {
+            for count_only in [false, true] {
+                outcome = outcome.and(self.read_those(at, Freshness::Strong, None, count_only).await);
+            }
+        }
+        outcome
+    }
+
     /// Reads a shard: all of it, some keys, or how many rows it has.
     ///
     /// # Errors

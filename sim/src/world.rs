@@ -53,14 +53,23 @@ pub struct Past {
     pub unix_ms: u64,
 }
 
+/// Whether a seed decides everything: the order in which tokio wakes those who wait for the same thing can be
+/// seeded only if it is built with `--cfg tokio_unstable`, as `cargo xtask sim` does.
+pub const REPEATABLE: bool = cfg!(tokio_unstable);
+
 /// A runtime of one thread whose time runs only while everybody waits.
 ///
 /// # Panics
 /// If the operating system refuses: there is nothing to simulate with then.
 #[must_use]
-pub fn runtime() -> tokio::runtime::Runtime {
-    let built = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
-    built.expect("a runtime without input and output needs nothing of the system")
+pub fn runtime(seed: u64) -> tokio::runtime::Runtime {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_time().start_paused(true);
+    #[cfg(tokio_unstable)]
+    builder.rng_seed(tokio::runtime::RngSeed::from_bytes(&seed.to_le_bytes()));
+    #[cfg(not(tokio_unstable))]
+    let _ = seed;
+    builder.build().expect("a runtime without input and output needs nothing of the system")
 }
 
 impl World {
@@ -68,7 +77,7 @@ impl World {
     #[must_use]
     pub fn new(seed: u64, keep_trace: bool) -> World {
         let random = Random::seeded(seed);
-        let runtime = runtime();
+        let runtime = runtime(seed);
         let guard = runtime.enter();
         let env = Env::test(seed);
         let meta = MemoryMetaStore::new(&cinclus_meta::Config::default(), env.clock.clone(), &env.tasks);

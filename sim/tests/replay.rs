@@ -4,6 +4,10 @@ use cinclus_sim::run::run;
 use cinclus_sim::scenarios::Scenario;
 
 #[test]
+#[cfg_attr(
+    not(tokio_unstable),
+    ignore = "tokio takes a seed only with --cfg tokio_unstable: cargo xtask ci sim"
+)]
 fn the_same_seed_twice_gives_the_identical_trace() {
     for scenario in Scenario::ALL {
         for seed in 0..4 {
@@ -25,6 +29,10 @@ fn another_seed_gives_another_trace() {
 }
 
 #[test]
+#[cfg_attr(
+    not(tokio_unstable),
+    ignore = "tokio takes a seed only with --cfg tokio_unstable: cargo xtask ci sim"
+)]
 fn keeping_the_lines_changes_nothing() {
     for scenario in Scenario::ALL {
         assert_eq!(run(scenario, 5, false).trace, run(scenario, 5, true).trace);

@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 
 use crate::step::{Step, StepResult, call, run_all};
 use crate::workspace::{Workspace, cargo};
-use crate::{e2e, services, tidy};
+use crate::{e2e, services, sim, tidy};
 
 /// The features of the crates that have tests which need real servers.
 const WITH_SERVICES: &str = "cinclus-meta/services,cinclus-log-storage/services";
@@ -15,7 +15,7 @@ const SERVICE_TESTS: [&str; 2] = ["etcd", "seaweedfs"];
 type Work = fn(&Workspace) -> StepResult;
 
 /// The steps by name, cheap ones first.
-const STEPS: [(&str, Work); 8] = [
+const STEPS: [(&str, Work); 9] = [
     ("fmt", |workspace| run_cargo(workspace, &["fmt", "--all", "--check"], None)),
     ("tidy", tidy::check),
     ("clippy", |workspace| {
@@ -30,6 +30,7 @@ const STEPS: [(&str, Work); 8] = [
     }),
     ("test", |workspace| run_cargo(workspace, &["test", "--workspace", "--locked"], None)),
     ("services", test_with_services),
+    ("sim", sim::ci),
     ("build", build_release),
     ("e2e", |workspace| e2e::pytest(workspace, &[])),
 ];

@@ -29,7 +29,8 @@ USAGE
     cargo xtask <command> [arguments]
 
 COMMANDS
-    ci [STEP...]       Run what CI runs, in its order: fmt tidy clippy doc test services build e2e.
+    ci [STEP...]       Run what CI runs, in its order: fmt tidy clippy doc test services sim
+                       build e2e.
                        With names of steps: only those, in the same order.
     tidy               Check the house rules that compilers do not know (floors, file lengths,
                        invariant ids, dependencies, lints, words, biased selects, links).

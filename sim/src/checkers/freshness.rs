@@ -31,7 +31,7 @@ pub fn check(evidence: &Evidence) -> Vec<Finding> {
                 evidence.tally.count("checked: freshness");
                 let newest = written.get(vchannel).copied().unwrap_or_default();
                 let wrong = match freshness {
-                    Freshness::Strong => operation.promised && answer.at < newest,
+                    Freshness::Strong => answer.at < newest,
                     Freshness::AtLeast(tick) => answer.at < *tick,
                     Freshness::Snapshot(tick) => answer.at != *tick,
                 };

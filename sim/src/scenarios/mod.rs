@@ -1,5 +1,6 @@
 //! What happens in a run, by kind.
 
+pub mod cluster;
 pub mod standalone;
 
 use crate::world::World;
@@ -9,17 +10,20 @@ use crate::world::World;
 pub enum Scenario {
     /// A standalone server on a disk that crashes.
     Standalone,
+    /// Several nodes on shared stores.
+    Cluster,
 }
 
 impl Scenario {
     /// All of them.
-    pub const ALL: [Scenario; 1] = [Scenario::Standalone];
+    pub const ALL: [Scenario; 2] = [Scenario::Standalone, Scenario::Cluster];
 
     /// What commands call it.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Scenario::Standalone => "standalone",
+            Scenario::Cluster => "cluster",
         }
     }
 
@@ -42,6 +46,17 @@ impl Scenario {
                 "checked: freshness",
                 "checked: reads",
             ],
+            Scenario::Cluster => &[
+                "checked: order",
+                "checked: fencing",
+                "checked: terms",
+                "checked: durability",
+                "checked: exactly once",
+                "checked: transactions",
+                "checked: freshness",
+                "checked: reads",
+                "checked: convergence",
+            ],
         }
     }
 
@@ -49,6 +64,7 @@ impl Scenario {
     pub(crate) fn run(self, world: &World) {
         match self {
             Scenario::Standalone => standalone::run(world),
+            Scenario::Cluster => cluster::run(world),
         }
     }
 }

@@ -4,15 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cinclus_env::{DynClock, TokioClock, timeout};
-use cinclus_rpc::{CoordApi, Ddl, DdlError, Freshness};
-use cinclus_types::{Advice, ConsistencyLevel};
 use futures::future::join_all;
 
 use crate::checkers::Finding;
 use crate::ending::{Ending, When};
 use crate::life::Life;
 use crate::scene::Scene;
-use crate::shard::{Shard, schema};
+use crate::wanted::Wanted;
 use crate::workload::Actor;
 use crate::world::{Past, World, runtime};
 
@@ -35,7 +33,7 @@ pub(crate) fn run(world: &World) {
 /// One life.
 fn live(world: &World, ending: Ending) {
     let Past { lives: number, unix_ms } = *world.past.lock();
-    runtime().block_on(async {
+    runtime(world.random.fork(&format!("runtime {number}")).seed()).block_on(async {
         let clock: DynClock = Arc::new(TokioClock::starting_at(unix_ms));
         let stop_at = if let When::AtMoment(moment) = ending.when { Some(moment) } else { None };
         let random = world.random.fork(&format!("scene {number}"));
@@ -90,15 +88,17 @@ async fn work(world: &World, scene: &Scene, (number, peaceful): (u64, bool)) {
             return std::future::pending().await;
         }
     };
-    let Ok(shards) = timeout(&*scene.clock, SETTLE, settle(world, &life)).await else {
+    let collections = Wanted::of(world, life.coord.clone(), life.client.clone(), &life.env);
+    let Ok(shards) = timeout(&*scene.clock, SETTLE, collections.settle(&life.collections)).await else {
         if world.disk.is_powered() {
             world.find(Finding::new("convergence", format!("life {number} is not served after {SETTLE:?}")));
         }
         return;
     };
-    let actors = (0..world.plan.actors).map(|actor| async move { actor });
-    let actors: Vec<u64> = join_all(actors).await;
-    let works = actors.into_iter().map(|actor| {
+    for refusal in collections.refusals() {
+        note(world, Err(refusal));
+    }
+    let works = (0..world.plan.actors).map(|actor| {
         let mut actor = Actor {
             number: number * 1_000 + actor,
             random: world.random.fork(&format!("actor {number} {actor}")),
@@ -110,11 +110,11 @@ async fn work(world: &World, scene: &Scene, (number, peaceful): (u64, bool)) {
             told: std::collections::BTreeMap::new(),
         };
         async move {
-            look_at_all(world, &mut actor).await;
+            note(world, actor.look_at_all().await);
             for _ in 0..world.plan.operations {
                 note(world, actor.step().await);
             }
-            look_at_all(world, &mut actor).await;
+            note(world, actor.look_at_all().await);
         }
     });
     join_all(works).await;
@@ -134,74 +134,5 @@ fn note(world: &World, step: Result<(), String>) {
         && world.disk.is_powered()
     {
         world.find(Finding::new("availability", text));
-    }
-}
-
-/// Reads everything.
-async fn look_at_all(world: &World, actor: &mut Actor) {
-    for at in 0..actor.shards.len() {
-        note(world, actor.read_those(at, Freshness::Strong, None, false).await);
-        note(world, actor.read_those(at, Freshness::Strong, None, true).await);
-    }
-}
-
-/// Makes the collections that are not there, loads those that are not loaded, and waits until all are served.
-async fn settle(world: &World, life: &Life) -> Vec<Shard> {
-    for number in 0..world.plan.collections {
-        let name = format!("c{number}");
-        let database = String::new();
-        let create = Ddl::CreateCollection {
-            database: database.clone(),
-            name: name.clone(),
-            schema: schema(&name),
-            shards: world.plan.shards,
-            partitions: vec!["_default".to_owned(), "other".to_owned()],
-            consistency: ConsistencyLevel::Strong,
-            properties: std::collections::BTreeMap::new(),
-        };
-        let params = [("index_type", "FLAT"), ("metric_type", "L2")];
-        let params = params.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        let index = Ddl::CreateIndex {
-            database: database.clone(),
-            collection: name.clone(),
-            field: "vector".to_owned(),
-            name: "vector".to_owned(),
-            params,
-        };
-        let load = Ddl::Load {
-            database,
-            collection: name.clone(),
-            partitions: None,
-            replicas: 1,
-            fields: Vec::new(),
-        };
-        for ddl in [create, index, load] {
-            until_done(world, life, &ddl).await;
-        }
-    }
-    let view = life.collections.view();
-    let mut shards: Vec<Shard> = view.all_collections().flat_map(Shard::all_of).collect();
-    shards.sort_by(|one, other| one.vchannel.cmp(&other.vchannel));
-    for shard in &shards {
-        while !life.client.statistics(&shard.vchannel).await.is_ok_and(|statistics| statistics.serving) {
-            life.pause(Duration::from_millis(10)).await;
-        }
-    }
-    shards
-}
-
-/// Repeats a change until it is done, as one that exists is a success.
-async fn until_done(world: &World, life: &Life, ddl: &Ddl) {
-    loop {
-        match life.coord.ddl(ddl.clone()).await {
-            Ok(_) => return,
-            Err(error) if error.advice() == Advice::Reject => {
-                if world.disk.is_powered() {
-                    world.find(Finding::new("C2", format!("{ddl:?} was refused: {error}")));
-                }
-                return;
-            }
-            Err(DdlError::Unavailable(_)) | Err(_) => life.pause(Duration::from_millis(50)).await,
-        }
     }
 }

@@ -1,0 +1,287 @@
+//! Several streaming nodes, a coordinator that moves, clients that follow it: one life of all of them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Result;
+use cinclus_catalog::{Collections, Segments};
+use cinclus_client::{Client, CoordTicks, Nodes};
+use cinclus_coord::{Coordinator, CoordinatorParts};
+use cinclus_env::{Env, TaskGroup};
+use cinclus_log_storage::{DynLogStorage, FaultyLogStorage};
+use cinclus_meta::DynMetaStore;
+use cinclus_node::config::OwnershipProof;
+use cinclus_node::{Node, NodeConfig, NodeParts};
+use cinclus_query::OneWorker;
+use cinclus_rpc::{CoordApi, NodeApi};
+use cinclus_types::{AssignmentView, NodeId, NodeInfo};
+use cinclus_worker::Worker;
+use object_store::ObjectStore;
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use crate::member::{Condition, Member};
+use crate::network::Network;
+use crate::remote_coord::{RemoteCoord, Seat};
+use crate::remote_node::RemoteNode;
+use crate::scene::Scene;
+use crate::stores::log::SeamLog;
+use crate::stores::meta::SeamMeta;
+use crate::stores::objects::SeamObjects;
+use crate::stores::observed::ObservedLog;
+use crate::terms::Terms;
+use crate::world::World;
+
+/// How late news of owners is at most.
+const NEWS_MS: u64 = 200;
+
+/// A streaming node and the worker in its process.
+#[derive(Clone)]
+pub struct Slot {
+    /// Its process.
+    pub member: Member,
+    /// What assignments call it.
+    pub info: NodeInfo,
+    /// Itself.
+    pub node: Arc<Node>,
+    env: Env,
+}
+
+/// A coordinator that serves, or did.
+#[derive(Clone)]
+pub struct Seated {
+    /// Its process.
+    pub member: Member,
+    /// Itself.
+    pub coord: Arc<Coordinator>,
+}
+
+/// A cluster. Cheap to clone.
+#[derive(Clone)]
+pub struct Cluster {
+    /// What all seams share.
+    pub scene: Scene,
+    /// What lies between members.
+    pub network: Network,
+    /// What was asked under which term.
+    pub terms: Terms,
+    /// The logs as they are, below everything that fails.
+    pub logs: DynLogStorage,
+    /// The logs as everybody reaches them.
+    pub faulty: Arc<FaultyLogStorage>,
+    /// The coordinator that there is.
+    pub seat: Seat,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    meta: DynMetaStore,
+    objects: Arc<dyn ObjectStore>,
+    slots: Mutex<Vec<Slot>>,
+    coords: Mutex<Vec<Seated>>,
+    /// The services' own machine.
+    services: Env,
+    world: WorldParts,
+}
+
+/// What a cluster needs of its world.
+struct WorldParts {
+    random: cinclus_env::Random,
+    plan: crate::plan::Plan,
+}
+
+/// A process of a client.
+pub struct ClientSide {
+    /// The process.
+    pub member: Member,
+    /// Reaches the owners of logs.
+    pub client: Client,
+    /// Reaches the coordinator.
+    pub coord: Arc<dyn CoordApi>,
+}
+
+impl Cluster {
+    /// Services only; no node yet.
+    #[must_use]
+    pub fn new(world: &World, scene: &Scene, logs: DynLogStorage, objects: Arc<dyn ObjectStore>) -> Cluster {
+        let services = Env { clock: scene.clock.clone(), ..Env::test(world.random.fork("services").seed()) };
+        let observed = ObservedLog {
+            inner: logs.clone(),
+            archive: world.archive.clone(),
+            writers: world.writers.clone(),
+            scene: scene.clone(),
+            tasks: services.tasks.clone(),
+        };
+        let faulty = Arc::new(FaultyLogStorage::new(Arc::new(observed), &services));
+        let shared = Shared {
+            meta: world.meta.clone(),
+            objects,
+            slots: Mutex::default(),
+            coords: Mutex::default(),
+            services,
+            world: WorldParts { random: world.random.clone(), plan: world.plan.clone() },
+        };
+        Cluster {
+            scene: scene.clone(),
+            network: Network::default(),
+            terms: Terms::new(world.meta.clone()),
+            logs,
+            faulty,
+            seat: Seat::default(),
+            shared: Arc::new(shared),
+        }
+    }
+
+    /// All nodes that ever were, the dead too.
+    #[must_use]
+    pub fn slots(&self) -> Vec<Slot> {
+        self.shared.slots.lock().clone()
+    }
+
+    /// All coordinators that ever were.
+    #[must_use]
+    pub fn coords(&self) -> Vec<Seated> {
+        self.shared.coords.lock().clone()
+    }
+
+    /// The nodes that are not dead.
+    #[must_use]
+    pub fn living(&self) -> Vec<Slot> {
+        let alive = |slot: &Slot| slot.member.condition() != Condition::Dead;
+        self.slots().into_iter().filter(alive).collect()
+    }
+
+    /// Panics of any task so far.
+    pub fn check_tasks(&self) {
+        self.shared.services.tasks.check();
+        self.slots().iter().for_each(|slot| slot.env.tasks.check());
+    }
+
+    fn env(&self, member: &Member, tasks: TaskGroup) -> Env {
+        let seed = self.shared.world.random.fork(&member.name).seed();
+        Env { clock: member.clock(), tasks, ..Env::test(seed) }
+    }
+
+    fn meta(&self, member: &Member) -> DynMetaStore {
+        Arc::new(SeamMeta { inner: self.shared.meta.clone(), member: member.clone() })
+    }
+
+    /// Starts a node.
+    ///
+    /// # Errors
+    /// If the catalog cannot be read.
+    pub async fn start_node(&self) -> Result<Slot> {
+        let id = self.shared.slots.lock().len() as i64 + 1;
+        let member = Member::new(format!("node {id}"), &self.scene);
+        let env = self.env(&member, self.shared.services.tasks.child());
+        let meta = self.meta(&member);
+        let collections = Collections::open(meta.clone(), &env).await?;
+        let segments = Segments::open(meta, &env).await?;
+        let objects: Arc<dyn ObjectStore> =
+            Arc::new(SeamObjects { inner: self.shared.objects.clone(), member: member.clone() });
+        let worker = Arc::new(Worker::new(objects.clone(), env.clone()));
+        let parts = NodeParts {
+            storage: Arc::new(SeamLog { inner: self.faulty.clone(), member: member.clone() }),
+            objects,
+            collections,
+            segments,
+            ticks: Arc::new(CoordTicks(self.coord_for(&member, watch::channel(AssignmentView::default()).1))),
+            workers: Arc::new(OneWorker(worker)),
+            env: env.clone(),
+        };
+        let config = NodeConfig { proof: OwnershipProof::TimeTick, ..self.shared.world.plan.node.clone() };
+        let node = Node::new(parts, config);
+        let info = NodeInfo { id: NodeId(id), address: format!("sim-{id}") };
+        let slot = Slot { member, info, node, env };
+        self.shared.slots.lock().push(slot.clone());
+        Ok(slot)
+    }
+
+    fn coord_for(&self, member: &Member, view: watch::Receiver<AssignmentView>) -> Arc<dyn CoordApi> {
+        let (seat, network) = (self.seat.clone(), self.network.clone());
+        Arc::new(RemoteCoord { from: member.clone(), seat, network, view })
+    }
+
+    /// The nodes as a member reaches them.
+    fn nodes_for(&self, from: &Member) -> Arc<dyn Nodes> {
+        Arc::new(SimNodes { cluster: self.clone(), from: from.clone() })
+    }
+
+    /// Starts a coordinator that gives all logs to a node. It has the seat as soon as it grants ticks, which its
+    /// nodes need to open logs.
+    ///
+    /// # Errors
+    /// If the metadata cannot be read or written.
+    pub async fn start_coord(&self, owner: &Slot) -> Result<Seated> {
+        let number = self.shared.coords.lock().len() + 1;
+        let member = Member::new(format!("coord {number}"), &self.scene);
+        let env = self.env(&member, self.shared.services.tasks.child());
+        let meta = self.meta(&member);
+        let collections = Collections::open(meta.clone(), &env).await?;
+        let parts = CoordinatorParts { meta, collections, env: env.clone() };
+        let plan = &self.shared.world.plan;
+        let coord = Coordinator::start(parts, plan.coord.clone()).await?;
+        let seated = Seated { member: member.clone(), coord: coord.clone() };
+        self.shared.coords.lock().push(seated.clone());
+        self.seat.take(member.clone(), coord.clone());
+        let nodes = self.nodes_for(&member);
+        let client = Client::new(coord.assignments(), nodes.clone(), env.clock.clone(), plan.client.clone());
+        coord.serve(owner.info.clone(), nodes, client).await?;
+        Ok(seated)
+    }
+
+    /// A process with a client in it. It hears of new owners a little late.
+    #[must_use]
+    pub fn start_client(&self, number: u64) -> ClientSide {
+        let member = Member::new(format!("client {number}"), &self.scene);
+        let news = watch::Sender::new(AssignmentView::default());
+        let view = news.subscribe();
+        let follow = follow(self.clone(), member.clone(), news);
+        self.shared.services.tasks.spawn("news", follow);
+        let config = self.shared.world.plan.client.clone();
+        let client = Client::new(view.clone(), self.nodes_for(&member), member.clock(), config);
+        let coord = self.coord_for(&member, view);
+        ClientSide { member, client, coord }
+    }
+}
+
+/// Brings the newest view of the coordinator that there is to a client, late.
+async fn follow(cluster: Cluster, member: Member, news: watch::Sender<AssignmentView>) {
+    let random = cluster.shared.world.random.fork(&format!("news of {}", member.name));
+    loop {
+        cluster.scene.clock.sleep(Duration::from_millis(1 + random.range(0..NEWS_MS))).await;
+        let Some((coord, api)) = cluster.seat.holder() else { continue };
+        if coord.condition() != Condition::Running {
+            continue;
+        }
+        let view = api.assignments().borrow().clone();
+        news.send_if_modified(|known| {
+            let newer = view.version > known.version;
+            if newer {
+                *known = view;
+            }
+            newer
+        });
+    }
+}
+
+struct SimNodes {
+    cluster: Cluster,
+    from: Member,
+}
+
+impl Nodes for SimNodes {
+    fn node(&self, info: &NodeInfo) -> Option<Arc<dyn NodeApi>> {
+        // A connection to a dead process is refused.
+        let slot = self.cluster.living().into_iter().find(|slot| slot.info.id == info.id)?;
+        let node: Arc<dyn NodeApi> = slot.node.clone();
+        Some(Arc::new(RemoteNode {
+            from: self.from.clone(),
+            to: slot.member,
+            info: slot.info,
+            node,
+            network: self.cluster.network.clone(),
+            terms: self.cluster.terms.clone(),
+        }))
+    }
+}
