@@ -21,6 +21,8 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::member::{Condition, Member};
+use crate::mutations::Mutation;
+use crate::mutations::meta::ForgetfulMeta;
 use crate::network::Network;
 use crate::remote_coord::{RemoteCoord, Seat};
 use crate::remote_node::RemoteNode;
@@ -32,8 +34,8 @@ use crate::stores::observed::ObservedLog;
 use crate::terms::Terms;
 use crate::world::World;
 
-/// How late news of owners is at most.
-const NEWS_MS: u64 = 200;
+/// How late news of owners is at most: some clients are quick, some call old owners for a long time.
+const NEWS_MS: [u64; 4] = [20, 200, 2_000, 8_000];
 
 /// A streaming node and the worker in its process.
 #[derive(Clone)]
@@ -88,6 +90,7 @@ struct Shared {
 struct WorldParts {
     random: cinclus_env::Random,
     plan: crate::plan::Plan,
+    mutation: Option<Mutation>,
 }
 
 /// A process of a client.
@@ -106,7 +109,7 @@ impl Cluster {
     pub fn new(world: &World, scene: &Scene, logs: DynLogStorage, objects: Arc<dyn ObjectStore>) -> Cluster {
         let services = Env { clock: scene.clock.clone(), ..Env::test(world.random.fork("services").seed()) };
         let observed = ObservedLog {
-            inner: logs.clone(),
+            inner: world.mutated(&logs),
             archive: world.archive.clone(),
             writers: world.writers.clone(),
             scene: scene.clone(),
@@ -114,12 +117,16 @@ impl Cluster {
         };
         let faulty = Arc::new(FaultyLogStorage::new(Arc::new(observed), &services));
         let shared = Shared {
-            meta: world.meta.clone(),
+            meta: stored(world),
             objects,
             slots: Mutex::default(),
             coords: Mutex::default(),
             services,
-            world: WorldParts { random: world.random.clone(), plan: world.plan.clone() },
+            world: WorldParts {
+                random: world.random.clone(),
+                plan: world.plan.clone(),
+                mutation: world.mutation,
+            },
         };
         Cluster {
             scene: scene.clone(),
@@ -189,7 +196,9 @@ impl Cluster {
             workers: Arc::new(OneWorker(worker)),
             env: env.clone(),
         };
-        let config = NodeConfig { proof: OwnershipProof::TimeTick, ..self.shared.world.plan.node.clone() };
+        let unproved = self.shared.world.mutation == Some(Mutation::StrongWithoutProof);
+        let proof = if unproved { OwnershipProof::Lock } else { OwnershipProof::TimeTick };
+        let config = NodeConfig { proof, ..self.shared.world.plan.node.clone() };
         let node = Node::new(parts, config);
         let info = NodeInfo { id: NodeId(id), address: format!("sim-{id}") };
         let slot = Slot { member, info, node, env };
@@ -230,13 +239,13 @@ impl Cluster {
         Ok(seated)
     }
 
-    /// A process with a client in it. It hears of new owners a little late.
+    /// A process with a client in it. It hears of new owners late: `news_ms` or more, at most.
     #[must_use]
-    pub fn start_client(&self, number: u64) -> ClientSide {
+    pub fn start_client(&self, number: u64, news_ms: u64) -> ClientSide {
         let member = Member::new(format!("client {number}"), &self.scene);
         let news = watch::Sender::new(AssignmentView::default());
         let view = news.subscribe();
-        let follow = follow(self.clone(), member.clone(), news);
+        let follow = follow(self.clone(), member.clone(), news, news_ms);
         self.shared.services.tasks.spawn("news", follow);
         let config = self.shared.world.plan.client.clone();
         let client = Client::new(view.clone(), self.nodes_for(&member), member.clock(), config);
@@ -245,11 +254,24 @@ impl Cluster {
     }
 }
 
+/// The metadata store, broken if it is to be.
+fn stored(world: &World) -> DynMetaStore {
+    if world.mutation == Some(Mutation::ForgetsTerms) {
+        Arc::new(ForgetfulMeta(world.meta.clone()))
+    } else {
+        world.meta.clone()
+    }
+}
+
 /// Brings the newest view of the coordinator that there is to a client, late.
-async fn follow(cluster: Cluster, member: Member, news: watch::Sender<AssignmentView>) {
+async fn follow(cluster: Cluster, member: Member, news: watch::Sender<AssignmentView>, least: u64) {
     let random = cluster.shared.world.random.fork(&format!("news of {}", member.name));
+    let most = NEWS_MS[random.range(0..NEWS_MS.len() as u64) as usize].max(least);
+    let mut span = 0;
     loop {
-        cluster.scene.clock.sleep(Duration::from_millis(1 + random.range(0..NEWS_MS))).await;
+        // The first news comes at once.
+        cluster.scene.clock.sleep(Duration::from_millis(1 + span)).await;
+        span = random.range(0..most);
         let Some((coord, api)) = cluster.seat.holder() else { continue };
         if coord.condition() != Condition::Running {
             continue;
@@ -282,6 +304,7 @@ impl Nodes for SimNodes {
             node,
             network: self.cluster.network.clone(),
             terms: self.cluster.terms.clone(),
+            repeats_all: self.cluster.shared.world.mutation == Some(Mutation::RepeatsAppends),
         }))
     }
 }

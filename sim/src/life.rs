@@ -16,13 +16,16 @@ use cinclus_log_storage::woodpecker::{LocalConfig, WoodpeckerLocal};
 use cinclus_meta::DynMetaStore;
 use cinclus_node::{Node, NodeParts};
 use cinclus_query::OneWorker;
-use cinclus_rpc::{CoordApi, NodeApi};
+use cinclus_rpc::{CoordApi, NodeApi, WorkerApi};
 use cinclus_segment::LocalObjects;
 use cinclus_types::{NodeId, NodeInfo};
 use cinclus_worker::Worker;
 use object_store::ObjectStore;
 
 use crate::member::Member;
+use crate::mutations::Mutation;
+use crate::mutations::calls::DeafWorker;
+use crate::mutations::disk::LyingDisk;
 use crate::scene::Scene;
 use crate::stores::log::SeamLog;
 use crate::stores::meta::SeamMeta;
@@ -64,7 +67,7 @@ impl Life {
         let member = Member::new("server", scene);
         let env = Env {
             clock: member.clock(),
-            disk: Arc::new(world.disk.clone()),
+            disk: disk(world),
             ..Env::test(world.random.fork(&format!("life {number}")).seed())
         };
         let meta: DynMetaStore = Arc::new(SeamMeta { inner: world.meta.clone(), member: member.clone() });
@@ -79,7 +82,7 @@ impl Life {
         let parts = CoordinatorParts { meta, collections: collections.clone(), env: env.clone() };
         let coord = Coordinator::start(parts, world.plan.coord.clone()).await?;
         let coord_api: Arc<dyn CoordApi> = coord.clone();
-        let worker = Arc::new(Worker::new(objects.clone(), env.clone()));
+        let worker = worker(world, Worker::new(objects.clone(), env.clone()));
         let parts = NodeParts {
             storage: seen(world, scene, &member, &env, &logs),
             objects,
@@ -107,6 +110,22 @@ impl Life {
     }
 }
 
+fn disk(world: &World) -> cinclus_env::disk::DynDisk {
+    if world.mutation == Some(Mutation::LyingSync) {
+        Arc::new(LyingDisk(world.disk.clone()))
+    } else {
+        Arc::new(world.disk.clone())
+    }
+}
+
+fn worker(world: &World, worker: Worker) -> Arc<dyn WorkerApi> {
+    if world.mutation == Some(Mutation::DropsDeletes) {
+        Arc::new(DeafWorker(Arc::new(worker)))
+    } else {
+        Arc::new(worker)
+    }
+}
+
 async fn log_storage(world: &World, env: &Env, meta: DynMetaStore) -> Result<DynLogStorage> {
     let roll = RollPolicy { bytes_max: world.plan.log_roll_bytes, age_max: Duration::from_secs(600) };
     let config = LocalConfig { roll, ..LocalConfig::new(Path::new(DIR).join("wal")) };
@@ -116,7 +135,7 @@ async fn log_storage(world: &World, env: &Env, meta: DynMetaStore) -> Result<Dyn
 /// A storage as a member sees it, looked at from outside.
 fn seen(world: &World, scene: &Scene, member: &Member, env: &Env, logs: &DynLogStorage) -> DynLogStorage {
     let observed = ObservedLog {
-        inner: logs.clone(),
+        inner: world.mutated(logs),
         archive: world.archive.clone(),
         writers: world.writers.clone(),
         scene: scene.clone(),

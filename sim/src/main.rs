@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use cinclus_env::{Clock, OsClock, Random};
-use cinclus_sim::run::{Report, run};
+use cinclus_sim::mutations::Mutation;
+use cinclus_sim::run::{Report, run, run_mutated};
 use cinclus_sim::scenarios::Scenario;
 use cinclus_sim::world::REPEATABLE;
 
@@ -19,6 +20,8 @@ cinclus-sim: the whole cluster on one thread, broken on purpose, decided by one 
     --file PATH        Run the seeds of a file: a scenario and a seed on each line.
     --minutes N        Run fresh seeds for so long.
     --scenario NAME    Only this kind of run.
+    --mutations N      Break the house on purpose, each way on up to N seeds: what is found, and where.
+    --mutation NAME    Break the house in this way.
     --trace            Print what happened, line by line.
 ";
 
@@ -29,6 +32,8 @@ struct Asked {
     seeds: Vec<u64>,
     listed: Vec<(Scenario, u64)>,
     minutes: Option<f64>,
+    mutations: Option<u64>,
+    mutation: Option<Mutation>,
     trace: bool,
 }
 
@@ -61,6 +66,8 @@ fn asked(arguments: &[String]) -> Result<Asked> {
             }
             "--file" => asked.listed.extend(listed(value)?),
             "--minutes" => asked.minutes = Some(value.parse().context("minutes are a number")?),
+            "--mutations" => asked.mutations = Some(value.parse().context("seeds are a number")?),
+            "--mutation" => asked.mutation = Mutation::named(value),
             "--scenario" => {
                 asked.scenarios.push(Scenario::named(value).with_context(|| format!("no scenario {value}"))?);
             }
@@ -88,10 +95,31 @@ fn listed(path: &str) -> Result<Vec<(Scenario, u64)>> {
     lines.filter(|line| !line.is_empty()).map(one).collect()
 }
 
+/// Says of each mutation which seed finds it first, and what it says.
+fn mutations(seeds: u64) -> bool {
+    let mut all_found = true;
+    for (mutation, scenario, invariants) in Mutation::all() {
+        let find = |seed| {
+            let report = run_mutated(scenario, seed, mutation);
+            let found = report.findings.into_iter().find(|finding| invariants.contains(&finding.invariant));
+            found.map(|finding| (seed, finding))
+        };
+        match (0..seeds).find_map(find) {
+            Some((seed, finding)) => println!("{mutation:?}: {} seed {seed}: {finding}", scenario.name()),
+            None => {
+                all_found = false;
+                println!("{mutation:?}: not found in {} seeds 0..{seeds}", scenario.name());
+            }
+        }
+    }
+    all_found
+}
+
 /// All runs of one command.
 #[derive(Default)]
 struct Session {
     counts: BTreeMap<&'static str, u64>,
+    mutation: Option<Mutation>,
     runs: u64,
     failed: u64,
 }
@@ -104,6 +132,10 @@ impl Session {
                 "the order of tokio's wake-ups is not seeded in this build: `cargo xtask sim` seeds it"
             );
         }
+        if let Some(seeds) = asked.mutations {
+            return mutations(seeds);
+        }
+        self.mutation = asked.mutation;
         for (scenario, seed) in &asked.listed {
             self.one(*scenario, *seed, asked.trace);
         }
@@ -130,7 +162,10 @@ impl Session {
     }
 
     fn one(&mut self, scenario: Scenario, seed: u64, trace: bool) {
-        let report: Report = run(scenario, seed, trace);
+        let report: Report = match self.mutation {
+            None => run(scenario, seed, trace),
+            Some(mutation) => run_mutated(scenario, seed, mutation),
+        };
         self.runs += 1;
         for (what, count) in &report.counts {
             *self.counts.entry(what).or_default() += count;

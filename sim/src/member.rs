@@ -38,12 +38,7 @@ impl Member {
     #[must_use]
     pub fn new(name: impl Into<Arc<str>>, scene: &Scene) -> Member {
         let condition = watch::Sender::new(Condition::Running);
-        Member {
-            name: name.into(),
-            scene: scene.clone(),
-            condition,
-            skew_ms: Arc::default(),
-        }
+        Member { name: name.into(), scene: scene.clone(), condition, skew_ms: Arc::default() }
     }
 
     /// Changes how it stands; the dead stay dead.

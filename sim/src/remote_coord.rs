@@ -11,9 +11,12 @@ use tokio::sync::watch;
 use crate::member::Member;
 use crate::network::Network;
 
+/// A coordinator and its process.
+type Holder = (Member, Arc<dyn CoordApi>);
+
 /// The coordinator that there is. Clones are the same.
 #[derive(Clone, Default)]
-pub struct Seat(Arc<Mutex<Option<(Member, Arc<dyn CoordApi>)>>>);
+pub struct Seat(Arc<Mutex<Option<Holder>>>);
 
 impl Seat {
     /// Somebody takes it.

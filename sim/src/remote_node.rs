@@ -28,6 +28,8 @@ pub struct RemoteNode {
     pub network: Network,
     /// Looks at the terms under which logs are opened.
     pub terms: Terms,
+    /// Whether appends come twice that nobody can tell apart: a mutation.
+    pub repeats_all: bool,
 }
 
 impl RemoteNode {
@@ -62,9 +64,7 @@ impl RemoteNode {
 impl NodeApi for RemoteNode {
     async fn open_channel(&self, channel: &PChannel, term: Term) -> Result<(), NodeError> {
         self.terms.asked(channel, term, self.info.id).await;
-        let opened = self.call_again("open", || async {
-            self.node.open_channel(channel, term).await
-        });
+        let opened = self.call_again("open", || async { self.node.open_channel(channel, term).await });
         opened.await.unwrap_or_else(|lost| Err(NodeError::Unavailable(lost.to_string())))
     }
 
@@ -80,7 +80,8 @@ impl NodeApi for RemoteNode {
         batch: Vec<Draft>,
     ) -> Result<Appended, AppendError> {
         // A network may repeat what the receiver can tell apart.
-        let keyed = batch.iter().all(|draft| draft.idempotency_key.is_some() || draft.broadcast.is_some());
+        let keyed = batch.iter().all(|draft| draft.idempotency_key.is_some() || draft.broadcast.is_some())
+            || self.repeats_all;
         let call = || self.node.append(channel, term, batch.clone());
         let answer =
             if keyed { self.call_again("append", call).await } else { self.call("append", call()).await };

@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::checkers::{Evidence, Finding, check_all};
 use crate::history::{Operation, Outcome};
+use crate::mutations::Mutation;
 use crate::scenarios::Scenario;
 use crate::world::World;
 
@@ -35,7 +36,19 @@ impl Report {
 /// Runs a scenario with a seed, and checks it.
 #[must_use]
 pub fn run(scenario: Scenario, seed: u64, keep_trace: bool) -> Report {
-    let world = World::new(seed, keep_trace);
+    run_on(scenario, World::new(seed, keep_trace))
+}
+
+/// Runs a scenario on a house that is broken on purpose.
+#[must_use]
+pub fn run_mutated(scenario: Scenario, seed: u64, mutation: Mutation) -> Report {
+    let mut world = World::new(seed, false);
+    world.mutation = Some(mutation);
+    run_on(scenario, world)
+}
+
+fn run_on(scenario: Scenario, world: World) -> Report {
+    let seed = world.seed;
     let ran = catch_unwind(AssertUnwindSafe(|| scenario.run(&world)));
     if let Err(payload) = ran {
         let text = payload.downcast_ref::<String>().cloned();
@@ -49,8 +62,10 @@ pub fn run(scenario: Scenario, seed: u64, keep_trace: bool) -> Report {
     let (of_writers, acks) = world.writers.findings();
     findings.extend(of_writers);
     world.tally.add("checked: fencing", acks);
-    let (evidence, unreadable) = Evidence::new(operations, logs, world.tally.clone());
+    let (mut evidence, unreadable) = Evidence::new(operations, logs, world.tally.clone());
     findings.extend(unreadable);
+    evidence.drained = *world.drained.lock();
+    evidence.keys = world.plan.keys;
     findings.extend(check_all(&evidence));
     Report {
         scenario,

@@ -68,6 +68,16 @@ impl Actor {
         }
     }
 
+    /// Reads something, now and then.
+    ///
+    /// # Errors
+    /// As [`Actor::step`].
+    pub async fn read_step(&mut self) -> Result<(), String> {
+        self.pause(200_000).await?;
+        let at = self.below(self.shards.len() as u64) as usize;
+        self.read(at, Freshness::Strong).await
+    }
+
     async fn pause(&self, micros: u64) -> Result<(), String> {
         self.clock.sleep(Duration::from_micros(self.below(micros))).await;
         Ok(())
@@ -102,8 +112,14 @@ impl Actor {
     }
 
     fn delete(&self, at: usize) -> Change {
-        let partition = (self.below(4) == 0).then(|| self.partition(at));
-        Change::Delete { partition, keys: self.some_keys(4) }
+        let mut keys = self.some_keys(4);
+        // Of even keys all rows are deleted or none, so that each is a register.
+        let of_odd = keys.iter().copied().filter(|key| key % 2 == 1).collect::<Vec<i64>>();
+        let partition = (!of_odd.is_empty() && self.below(3) == 0).then(|| self.partition(at));
+        if partition.is_some() {
+            keys = of_odd;
+        }
+        Change::Delete { partition, keys }
     }
 
     fn upsert(&self, at: usize) -> Vec<Change> {

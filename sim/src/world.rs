@@ -4,12 +4,15 @@ use std::sync::Arc;
 
 use cinclus_env::disk::MemoryDisk;
 use cinclus_env::{Env, Random};
+use cinclus_log_storage::DynLogStorage;
 use cinclus_meta::{DynMetaStore, MemoryMetaStore};
 use parking_lot::Mutex;
 
 use crate::archive::Archive;
 use crate::checkers::Finding;
 use crate::history::History;
+use crate::mutations::Mutation;
+use crate::mutations::log::MutantLog;
 use crate::plan::Plan;
 use crate::stores::observed::Writers;
 use crate::tally::Tally;
@@ -37,6 +40,10 @@ pub struct World {
     pub archive: Archive,
     /// Who was acknowledged.
     pub writers: Writers,
+    /// What is broken on purpose.
+    pub mutation: Option<Mutation>,
+    /// Whether no change of what exists was under way when the run ended.
+    pub drained: Mutex<bool>,
     /// What was wrong while it ran.
     pub findings: Mutex<Vec<Finding>>,
     /// The calendar, in Unix milliseconds, and the number of the life.
@@ -94,10 +101,19 @@ impl World {
             history: History::default(),
             archive: Archive::default(),
             writers: Writers::default(),
+            mutation: None,
+            drained: Mutex::default(),
             findings: Mutex::default(),
             past: Mutex::new(Past { lives: 0, unix_ms: Env::TEST_UNIX_MS }),
             _runtime: runtime,
         }
+    }
+
+    /// A log storage, broken if it is to be.
+    #[must_use]
+    pub fn mutated(&self, logs: &DynLogStorage) -> DynLogStorage {
+        let Some(mutation) = self.mutation else { return logs.clone() };
+        Arc::new(MutantLog::new(logs.clone(), mutation, self.archive.clone()))
     }
 
     /// Notes something that is wrong.

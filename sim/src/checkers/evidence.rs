@@ -20,6 +20,10 @@ pub struct Evidence {
     pub effects: BTreeMap<VChannel, Vec<Effect>>,
     /// Where checks are counted.
     pub tally: Tally,
+    /// Whether no change of what exists was under way at the end.
+    pub drained: bool,
+    /// How many keys there are.
+    pub keys: u64,
 }
 
 impl Evidence {
@@ -38,6 +42,6 @@ impl Evidence {
                 Err(text) => findings.push(Finding::new("L5", format!("{channel}: {text}"))),
             }
         }
-        (Evidence { operations, logs, effects, tally }, findings)
+        (Evidence { operations, logs, effects, tally, drained: false, keys: 0 }, findings)
     }
 }

@@ -3,11 +3,14 @@
 //! A checker looks at [`Evidence`]: what clients were told, and what the logs hold, also what was truncated since.
 //! It never asks the house. Each says how many things it looked at, so that a checker that saw nothing shows.
 
+pub mod bounds;
+pub mod broadcasts;
 pub mod durability;
 pub mod effects;
 pub mod evidence;
 pub mod exactly_once;
 pub mod freshness;
+pub mod linearizable;
 pub mod mvcc;
 pub mod order;
 pub mod transactions;
@@ -40,13 +43,15 @@ impl std::fmt::Display for Finding {
 /// All findings of all checkers; counts what was checked into the evidence's tally.
 #[must_use]
 pub fn check_all(evidence: &Evidence) -> Vec<Finding> {
-    let checkers: [fn(&Evidence) -> Vec<Finding>; 6] = [
+    let checkers: [fn(&Evidence) -> Vec<Finding>; 8] = [
         order::check,
         durability::check,
         exactly_once::check,
         transactions::check,
         freshness::check,
         mvcc::check,
+        broadcasts::check,
+        linearizable::check,
     ];
     checkers.iter().flat_map(|check| check(evidence)).collect()
 }

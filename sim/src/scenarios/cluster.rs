@@ -23,6 +23,7 @@ use crate::director::Director;
 use crate::history::{Outcome, Wish};
 use crate::scene::Scene;
 use crate::shard::Shard;
+use crate::storm::Storm;
 use crate::wanted::Wanted;
 use crate::workload::Actor;
 use crate::world::{World, runtime};
@@ -54,11 +55,11 @@ async fn live(world: &World, scene: &Scene) -> Result<()> {
     let catalog = Collections::open(world.meta.clone(), &env).await?;
     let owner = cluster.start_node().await?;
     cluster.start_coord(&owner).await?;
-    let first = cluster.start_client(0);
+    let first = cluster.start_client(0, 0);
     let shards = settle(world, scene, &first, &catalog, &env).await.context("before anything went wrong")?;
 
     let clients: Vec<ClientSide> =
-        (1..=world.plan.actors).map(|number| cluster.start_client(number)).collect();
+        (1..=world.plan.actors).map(|number| cluster.start_client(number, reads_late(number))).collect();
     let director = Director {
         cluster: cluster.clone(),
         random: world.random.fork("director"),
@@ -69,19 +70,40 @@ async fn live(world: &World, scene: &Scene) -> Result<()> {
         let mut actor = actor(world, client, number, &shards);
         async move {
             for _ in 0..world.plan.operations * 2 {
-                note(world, actor.step().await);
+                if reads_late(number) > 0 {
+                    note(world, actor.read_step().await);
+                } else {
+                    note(world, actor.step().await);
+                }
             }
         }
     });
+    let stormy = cluster.start_client(2_000, 0);
+    let storm = Storm {
+        number: 2_000,
+        random: world.random.fork("storm"),
+        coord: &*stormy.coord,
+        clock: &*scene.clock,
+        history: world.history.clone(),
+    };
+    let storms = async {
+        if world.random.fork("stormy").chance(0.6) {
+            loop {
+                storm.step().await;
+            }
+        }
+        std::future::pending::<()>().await;
+    };
     tokio::select! {
         biased;
         _ = join_all(works) => {}
+        () = storms => {}
         () = director.direct() => {}
         () = scene.clock.sleep(TROUBLE) => {}
     }
     cluster.check_tasks();
     director.calm().await.context("after everything is well again")?;
-    let last = cluster.start_client(1_000);
+    let last = cluster.start_client(1_000, 0);
     let begun = scene.clock.monotonic();
     let shards =
         settle(world, scene, &last, &catalog, &env).await.context("after everything is well again")?;
@@ -89,6 +111,11 @@ async fn live(world: &World, scene: &Scene) -> Result<()> {
     scene.note(format_args!("everything is served again after {took:?}"));
     world.tally.count("checked: convergence");
     finish(world, &cluster, &last, &shards).await
+}
+
+/// Every other client only reads, and hears late of new owners: it asks old ones that do not know better.
+fn reads_late(number: u64) -> u64 {
+    if number.is_multiple_of(2) { 10_000 } else { 0 }
 }
 
 async fn log_storage(world: &World, env: &Env) -> Result<DynLogStorage> {
@@ -161,6 +188,7 @@ async fn finish(world: &World, cluster: &Cluster, client: &ClientSide, shards: &
         }
     };
     timeout(clock, SETTLE, drained).await.context("changes are still under way")??;
+    *world.drained.lock() = true;
     cluster.check_tasks();
     for channel in cluster.logs.channels().await? {
         world.archive.read(&cluster.logs, &channel).await?;

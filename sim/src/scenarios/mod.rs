@@ -45,6 +45,9 @@ impl Scenario {
                 "checked: transactions",
                 "checked: freshness",
                 "checked: reads",
+                "checked: broadcasts",
+                "checked: linearizability",
+                "checked: recovery bound",
             ],
             Scenario::Cluster => &[
                 "checked: order",
@@ -56,6 +59,9 @@ impl Scenario {
                 "checked: freshness",
                 "checked: reads",
                 "checked: convergence",
+                "checked: broadcasts",
+                "checked: orders of broadcasts",
+                "checked: linearizability",
             ],
         }
     }

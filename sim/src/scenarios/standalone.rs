@@ -6,7 +6,8 @@ use std::time::Duration;
 use cinclus_env::{DynClock, TokioClock, timeout};
 use futures::future::join_all;
 
-use crate::checkers::Finding;
+use crate::checkers::{Finding, bounds};
+use crate::disk_faults;
 use crate::ending::{Ending, When};
 use crate::life::Life;
 use crate::scene::Scene;
@@ -42,18 +43,24 @@ fn live(world: &World, ending: Ending) {
         if let When::AtOperation(operation) = ending.when {
             world.disk.crash_at(world.disk.operations() + operation);
         }
-        world.disk.set_sync_delay(world.plan.sync_delay);
+        let peaceful = ending == Ending::peaceful();
+        let random = world.random.fork(&format!("disk {number}"));
+        let faulty = if peaceful {
+            world.disk.set_sync_delay(world.plan.sync_delay);
+            false
+        } else {
+            disk_faults::plan(&world.disk, &random, world.plan.sync_delay, &world.tally)
+        };
         let deadline = if let When::AtTime(micros) = ending.when {
             Duration::from_micros(micros)
         } else {
             Duration::MAX
         };
-        let peaceful = ending == Ending::peaceful();
         tokio::select! {
             biased;
             () = scene.stopped() => {}
             () = end_at(&scene, world, deadline) => {}
-            () = work(world, &scene, (number, peaceful)) => {}
+            () = work(world, &scene, LifeKind { number, peaceful, faulty }) => {}
         }
         world.tally.add("simulated ms", clock.monotonic().as_millis() as u64);
         *world.past.lock() = Past { lives: number + 1, unix_ms: clock.unix_ms() + OFF_MS };
@@ -62,6 +69,7 @@ fn live(world: &World, ending: Ending) {
     if !world.disk.is_powered() {
         world.tally.count("fault power cut in an operation");
     }
+    disk_faults::clear(&world.disk);
     ending.leave(&world.disk);
     world.trace.note(Duration::ZERO, format_args!("disk operations: {}", world.disk.operations()));
 }
@@ -75,13 +83,45 @@ async fn end_at(scene: &Scene, world: &World, deadline: Duration) {
     scene.stop("by power or time");
 }
 
+/// Looks at the recovery bound now and then, until it is dropped.
+async fn watch_bounds(world: &World, life: &Life) {
+    loop {
+        life.scene.clock.sleep(Duration::from_millis(20)).await;
+        let bound = world.plan.node.recovery_log_bytes_max;
+        if let Some(finding) = bounds::check(&life.node, bound, &world.tally) {
+            world.find(finding);
+        }
+    }
+}
+
+/// What is said of a life before it begins.
+#[derive(Clone, Copy)]
+struct LifeKind {
+    number: u64,
+    /// Nothing ends it, and what is wrong with it is wrong.
+    peaceful: bool,
+    /// Its disk fails.
+    faulty: bool,
+}
+
 /// What clients do in a life.
-async fn work(world: &World, scene: &Scene, (number, peaceful): (u64, bool)) {
+async fn work(world: &World, scene: &Scene, LifeKind { number, peaceful, faulty }: LifeKind) {
+    let note = |step: Result<(), String>| {
+        if let Err(text) = step
+            && world.disk.is_powered()
+            && !faulty
+        {
+            world.find(Finding::new("availability", text));
+        }
+    };
     let life = match Life::begin(world, scene, number).await {
         Ok(life) => life,
         Err(error) => {
             // Without power everything fails; whoever looks at the power ends the life.
-            if world.disk.is_powered() {
+            if faulty && world.disk.is_powered() {
+                return;
+            }
+            if world.disk.is_powered() && !faulty {
                 world.find(Finding::new("convergence", format!("life {number} does not begin: {error:#}")));
                 return;
             }
@@ -90,13 +130,13 @@ async fn work(world: &World, scene: &Scene, (number, peaceful): (u64, bool)) {
     };
     let collections = Wanted::of(world, life.coord.clone(), life.client.clone(), &life.env);
     let Ok(shards) = timeout(&*scene.clock, SETTLE, collections.settle(&life.collections)).await else {
-        if world.disk.is_powered() {
+        if world.disk.is_powered() && !faulty {
             world.find(Finding::new("convergence", format!("life {number} is not served after {SETTLE:?}")));
         }
         return;
     };
     for refusal in collections.refusals() {
-        note(world, Err(refusal));
+        note(Err(refusal));
     }
     let works = (0..world.plan.actors).map(|actor| {
         let mut actor = Actor {
@@ -110,29 +150,27 @@ async fn work(world: &World, scene: &Scene, (number, peaceful): (u64, bool)) {
             told: std::collections::BTreeMap::new(),
         };
         async move {
-            note(world, actor.look_at_all().await);
+            note(actor.look_at_all().await);
             for _ in 0..world.plan.operations {
-                note(world, actor.step().await);
+                note(actor.step().await);
             }
-            note(world, actor.look_at_all().await);
+            note(actor.look_at_all().await);
         }
     });
-    join_all(works).await;
+    tokio::select! {
+        biased;
+        _ = join_all(works) => {}
+        () = watch_bounds(world, &life) => {}
+    }
     life.tasks.check();
     if peaceful {
+        let tasks = world.meta.scan(cinclus_coord::keys::BROADCASTS).await;
+        *world.drained.lock() = tasks.is_ok_and(|(_, tasks)| tasks.is_empty());
         for channel in life.logs.channels().await.unwrap_or_default() {
             if let Err(error) = world.archive.read(&life.logs, &channel).await {
                 world.find(Finding::new("L5", format!("{channel} cannot be read at the end: {error}")));
             }
         }
         life.node.close().await;
-    }
-}
-
-fn note(world: &World, step: Result<(), String>) {
-    if let Err(text) = step
-        && world.disk.is_powered()
-    {
-        world.find(Finding::new("availability", text));
     }
 }
