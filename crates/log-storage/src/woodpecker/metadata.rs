@@ -9,6 +9,7 @@
 //! | `readers/<log>/<reader>` | [`ReaderTempInfo`], with a lease |
 //! | `cleaning/<log>/<segment>`, `marking/<log>/<segment>` | Woodpecker's notes while it removes a segment |
 //! | `cinclus/fence/<name>` | ours alone: [`Fence`], the newest term and open of the log |
+//! | `cinclus/compacted/<name>` | ours alone: a [`Point`] before which no segment is left to be compacted |
 //! | `cinclus/truncated/<name>` | ours alone: [`Point`], the first record that stays, of a log on objects |
 //!
 //! Every transaction about a log also requires the opener's fence value, so a writer that was fenced can

@@ -15,7 +15,7 @@ use crate::world::World;
 
 #[tokio::test]
 async fn an_unfinished_segment_is_taken_over_up_to_its_first_gap() {
-    let world = World::new(1, |_| {});
+    let world = World::new(1, |config| config.compact_bytes_max = 0);
     world.foreign_log(2).await;
     world.put("1/0/write.lock", "logId=1\nsegmentId=0\n").await;
     world.put("1/0/0.blk", hex(BLOCK_0)).await;

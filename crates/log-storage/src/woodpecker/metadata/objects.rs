@@ -128,6 +128,35 @@ impl WoodpeckerMetadata {
         Ok(oldest)
     }
 
+    fn examined_key(&self, channel: &PChannel) -> String {
+        self.key(&format!("cinclus/compacted/{}", channel.name()))
+    }
+
+    /// The first completed segment of which nobody has said yet whether it is to be compacted.
+    ///
+    /// # Errors
+    /// Of the store, or if the value cannot be read.
+    pub async fn first_to_compact(&self, channel: &PChannel) -> Result<u64, LogError> {
+        let key = self.examined_key(channel);
+        let found = self.store.get(&key).await?;
+        found.map_or(Ok(0), |entry| Ok(decode::<Point>(&key, &entry.value)?.segment))
+    }
+
+    /// Notes that all segments below this one are compacted, or need not be.
+    ///
+    /// # Errors
+    /// [`LogError::Fenced`] if the fence was raised meanwhile.
+    pub async fn note_compacted_below(
+        &self,
+        channel: &PChannel,
+        fence: &Fence,
+        segment: u64,
+    ) -> Result<(), LogError> {
+        let value = Point { segment, entry: 0 }.encode_to_vec();
+        let txn = self.require_fence(channel, Some(fence)).put(self.examined_key(channel), value);
+        self.commit_fenced(txn).await
+    }
+
     /// A lease under which readers register.
     ///
     /// # Errors

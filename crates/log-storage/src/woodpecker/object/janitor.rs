@@ -24,8 +24,20 @@ impl Janitor {
     /// `segments` are completed ones, as they come.
     pub(super) async fn run(self, mut segments: mpsc::UnboundedReceiver<u64>) {
         self.collect().await;
+        if self.shared.config.compact_bytes_max == 0 {
+            return;
+        }
+        let mut all = true;
         while let Some(segment) = segments.recv().await {
-            self.compact(segment).await;
+            match self.compact(segment, all).await {
+                Ok(()) => {}
+                Err(LogError::Fenced) => return,
+                Err(error) => {
+                    // The next open begins with it.
+                    all = false;
+                    tracing::warn!(log = self.log_id, segment, %error, "the segment is not compacted");
+                }
+            }
         }
     }
 
@@ -40,18 +52,16 @@ impl Janitor {
         }
     }
 
-    async fn compact(&self, segment: u64) {
-        if self.shared.config.compact_bytes_max == 0 {
-            return;
-        }
+    /// Compacts a segment if that is worth it; notes it if all before it were looked at too.
+    async fn compact(&self, segment: u64, all_before: bool) -> Result<(), LogError> {
         let _turn = self.shared.compacting.acquire().await.expect("the semaphore is never closed");
-        let Some(log) = self.log.upgrade() else { return };
+        let Some(log) = self.log.upgrade() else { return Ok(()) };
         let place = Place { log: self.log_id, segment };
-        let (shared, channel) = (&*self.shared, &log.channel);
-        let compaction = Compaction { shared, channel, fence: &self.fence, place };
-        match compaction.run(log.segment(segment).as_deref()).await {
-            Ok(()) | Err(LogError::Fenced) => {}
-            Err(error) => tracing::warn!(%channel, segment, %error, "the segment is not compacted"),
+        let (shared, channel, fence) = (&*self.shared, &log.channel, &self.fence);
+        Compaction { shared, channel, fence, place }.run(log.segment(segment).as_deref()).await?;
+        if all_before {
+            shared.metadata.note_compacted_below(channel, fence, segment + 1).await?;
         }
+        Ok(())
     }
 }

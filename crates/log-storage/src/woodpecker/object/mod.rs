@@ -10,8 +10,9 @@
 //!
 //! **Rolling.** A segment that has reached its size, age or number of blocks is left as soon as `keeper` has
 //! noted the next one in the metadata; while that is away, it grows on. The first block of the next segment
-//! waits until the left one has its footer, and the blocks behind it do not: without the first they do not
-//! count. So only the last segment with records can be without a footer.
+//! waits until all blocks of the left one are there, and its acks wait for the left one's footer. The blocks
+//! behind it wait for nothing: without the first they do not count. So only the last segment with acknowledged
+//! records can be without a footer.
 //!
 //! **One writer.** An open raises our fence key, then puts a fence object at the next block of every active
 //! segment (`recover`), gives each its footer, and starts a new segment. A writer whose put meets another

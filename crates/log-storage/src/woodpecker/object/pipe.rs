@@ -83,7 +83,7 @@ struct Block {
     batch_bytes: u64,
     started: Duration,
     done: bool,
-    /// The bytes, of the first block of a segment, until the segment before has its footer.
+    /// The bytes, of the first block of a segment, until the segment before has all its blocks.
     held: Option<Vec<Bytes>>,
 }
 
@@ -312,8 +312,8 @@ impl Pipe {
         state.busy += 1;
         let index = state.first_block + state.blocks.len() as u64;
         // Invariant L4: nothing of a segment counts before its first block is there, and that one waits
-        // until the segment before has its footer. The blocks behind it need not wait.
-        let held = number == 0 && !state.leaving.is_empty();
+        // until all blocks of the segment before are. The blocks behind it need not wait.
+        let held = number == 0 && state.leaving.back().is_some_and(|left| left.unsettled > 0);
         let mut block = Block {
             segment: segment.clone(),
             number,
@@ -412,11 +412,14 @@ impl Pipe {
         self.start(starts);
     }
 
-    /// Answers the blocks before which everything is durable.
+    /// Answers the blocks before which everything is durable, the footers of earlier segments too: who looks
+    /// for an acknowledged record gets to its segment.
     fn settle(&self, state: &mut State) -> Vec<Start> {
         let mut starts = Vec::new();
         // Invariant L4: an ack only when every earlier block is there.
-        while state.blocks.front().is_some_and(|block| block.done) {
+        while state.blocks.front().is_some_and(|block| block.done)
+            && state.leaving.front().is_none_or(|left| left.unsettled > 0)
+        {
             let Some(block) = state.blocks.pop_front() else { break };
             state.first_block += 1;
             let span = self.shared.env.clock.monotonic().saturating_sub(block.started);
@@ -425,14 +428,14 @@ impl Pipe {
             block.segment.advance(block.number, block.extent);
             self.in_flight_bytes.fetch_sub(block.batch_bytes, Ordering::Relaxed);
             self.answer(block);
-            match state.leaving.front_mut() {
-                Some(left) => {
-                    left.unsettled -= 1;
-                    if left.unsettled == 0 {
-                        starts.push(Start::Footer(left.segment.clone()));
-                    }
-                }
-                None => state.active.unsettled -= 1,
+            let Some(left) = state.leaving.front_mut() else {
+                state.active.unsettled -= 1;
+                continue;
+            };
+            left.unsettled -= 1;
+            if left.unsettled == 0 {
+                starts.push(Start::Footer(left.segment.clone()));
+                starts.extend(self.release(state));
             }
         }
         starts
@@ -448,7 +451,7 @@ impl Pipe {
         }
     }
 
-    /// A segment has its footer: the first block of the next one need not wait any more.
+    /// A segment has its footer: blocks of the next one can be answered.
     fn left(self: &Arc<Self>, segment: &Arc<Segment>, outcome: Result<(), LogError>) {
         let starts = {
             let mut state = self.state.lock();
@@ -460,19 +463,26 @@ impl Pipe {
             } else {
                 state.leaving.pop_front();
                 let _ = self.keeper.send(Chore::Complete { segment: segment.clone() });
-                self.release(&mut state)
+                let mut starts = self.settle(&mut state);
+                starts.extend(self.take(&mut state));
+                starts
             }
         };
         self.settled.notify_waiters();
         self.start(starts);
     }
 
-    fn release(&self, state: &mut State) -> Vec<Start> {
+    /// The first block of the next segment need not wait any more.
+    fn release(&self, state: &mut State) -> Option<Start> {
         let first = state.first_block;
-        let mut waiting = state.blocks.iter_mut().enumerate();
-        let Some((at, block)) = waiting.find(|(_, block)| block.held.is_some()) else { return Vec::new() };
-        let parts = block.held.take().unwrap_or_default();
-        let (segment, number) = (block.segment.id, block.number);
-        vec![Start::Upload { block: first + at as u64, segment, number, parts }]
+        let mut blocks = state.blocks.iter_mut().enumerate();
+        let (at, block) = blocks.find(|(_, block)| block.held.is_some())?;
+        let parts = block.held.take()?;
+        Some(Start::Upload {
+            block: first + at as u64,
+            segment: block.segment.id,
+            number: block.number,
+            parts,
+        })
     }
 }

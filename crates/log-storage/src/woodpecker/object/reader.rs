@@ -260,7 +260,8 @@ impl ObjectReader {
     async fn take(&mut self, ahead: &mut Ahead) -> Result<Result<Vec<StoredRecord>, Fetch>, LogError> {
         let Some(mut fetch) = ahead.fetches.pop_front() else { return Ok(Ok(Vec::new())) };
         ahead.bytes -= fetch.extent.bytes;
-        ahead.width = (ahead.width * 2).min(self.shared.config.reads_max.max(1));
+        // Who comes for a second block reads on, as a rule.
+        ahead.width = (ahead.width * 8).min(self.shared.config.reads_max.max(1));
         let Some(task) = fetch.task.take() else { return Ok(Ok(Vec::new())) };
         let fetched = task.join().await;
         let fetched = fetched.ok_or_else(|| LogError::Unavailable("the reading task ended".to_owned()))?;

@@ -26,7 +26,7 @@ use super::shared::Shared;
 use super::writer::ObjectWriter;
 use crate::error::LogError;
 use crate::storage::{LogReader, LogStorage, LogWriter, OpenOptions};
-use crate::woodpecker::metadata::{Fence, LogEntry, SegmentState, WoodpeckerMetadata, effective_prefix};
+use crate::woodpecker::metadata::{Fence, SegmentEntry, SegmentState, WoodpeckerMetadata, effective_prefix};
 use crate::woodpecker::metrics::Metrics;
 
 /// Woodpecker's layout on an object storage as a [`LogStorage`]. Any number of processes may have it open.
@@ -91,7 +91,12 @@ impl WoodpeckerObjects {
                     log.take_up(&entry, shared.point(channel, &entry).await?);
                     let segment = Arc::new(Segment::open(id));
                     log.add_segment(segment.clone());
-                    return Ok(self.start(log, &entry, fence, segment));
+                    let first = shared.metadata.first_to_compact(channel).await?;
+                    let is_new = |(id, found): (&u64, &SegmentEntry)| {
+                        (*id >= first && found.meta.state() == SegmentState::Completed).then_some(*id)
+                    };
+                    let completed = entry.segments.iter().filter_map(is_new).collect();
+                    return Ok(self.start(log, entry.meta.log_id, (fence, segment), completed));
                 }
                 // Another program may have made a segment meanwhile; then that is fenced too.
                 Err(LogError::Fenced) if shared.metadata.holds_fence(channel, &fence).await? => {}
@@ -100,15 +105,18 @@ impl WoodpeckerObjects {
         }
     }
 
-    fn start(&self, log: &Arc<Log>, entry: &LogEntry, fence: Fence, segment: Arc<Segment>) -> ObjectWriter {
+    fn start(
+        &self,
+        log: &Arc<Log>,
+        log_id: i64,
+        (fence, segment): (Fence, Arc<Segment>),
+        to_compact: Vec<u64>,
+    ) -> ObjectWriter {
         let (shared, channel) = (self.shared.clone(), log.channel.clone());
-        let log_id = entry.meta.log_id;
         let (chores, queue) = mpsc::unbounded_channel();
         let (completed, segments) = mpsc::unbounded_channel();
-        for (id, segment) in &entry.segments {
-            if segment.meta.state() == SegmentState::Completed {
-                let _ = completed.send(*id);
-            }
+        for id in to_compact {
+            let _ = completed.send(id);
         }
         let metrics = Metrics::new(&shared.env.telemetry, &channel);
         let pipe = Arc::new(Pipe::new(shared.clone(), log_id, chores, segment, metrics));
