@@ -31,8 +31,8 @@ const ROUNDS: usize = 5;
 const SOCKET: usize = 64 << 10;
 const DEPTH: usize = 32;
 const BLOCK: usize = 4 << 20;
-const TOTAL: usize = 1 << 30;
-const READ: usize = 256 << 20;
+const TOTAL: usize = 4 << 30;
+const READ: usize = 1 << 30;
 
 /// A store of which every call takes `delay_ms`. It keeps small objects, and large ones if it is told so.
 struct Slow {
@@ -200,7 +200,7 @@ async fn bandwidth(delay_ms: u64) {
         ratios.push(ours / plain);
     }
     println!(
-        "  1 GiB, {DEPTH} uploads of 4 MiB at once, four segment ends, MB/s ÷ plain parallel puts: {} (last: {:.0} and {:.0} MB/s)",
+        "  4 GiB, {DEPTH} uploads of 4 MiB at once, over sixteen ends of segments, MB/s ÷ plain parallel puts: {} (last: {:.0} and {:.0} MB/s)",
         shown(&mut ratios),
         speeds.1,
         speeds.0
