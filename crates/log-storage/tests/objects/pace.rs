@@ -157,3 +157,28 @@ async fn a_reader_far_behind_reads_blocks_beside_each_other() {
     let took = start.elapsed();
     assert!(took <= Duration::from_millis(1_500), "{took:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_far_behind_does_not_stop_at_the_ends_of_segments() {
+    let world = World::new(1, |config| {
+        config.block_bytes_max = 1;
+        config.roll_blocks_max = 50;
+        config.compact_bytes_max = 0;
+    });
+    let storage = world.process(1).await;
+    let mut writer = open(&storage, 1).await;
+    let mut last = MessageId::EARLIEST;
+    for number in 0..1_000 {
+        last = writer.append(batch(number)).await.unwrap()[0];
+        tokio::task::yield_now().await;
+    }
+    assert!(last.segment() >= 15, "{last}");
+    writer.close().await.unwrap();
+    let elsewhere = world.process(2).await;
+    world.store.set(slow(Duration::from_millis(20)));
+    let start = Instant::now();
+    assert_eq!(read_from(&elsewhere, MessageId::EARLIEST).await.len(), 1_000);
+    let took = start.elapsed();
+    // 1,000 blocks, 64 at once, are 16 rounds. A stop at each end would be three rounds for each segment.
+    assert!(took <= Duration::from_millis(20 * 30), "{took:?}");
+}

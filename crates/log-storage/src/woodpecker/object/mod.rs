@@ -24,6 +24,7 @@
 //! **Reading.** In the process of the writer a reader knows what is durable and asks nobody. Elsewhere it
 //! asks for the next block, and at the end for the metadata; and it is registered there (`registration`).
 
+mod ahead;
 mod block;
 mod channel;
 mod collect;

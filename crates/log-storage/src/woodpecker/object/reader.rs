@@ -4,11 +4,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use cinclus_env::TaskHandle;
 use cinclus_types::MessageId;
 use object_store::path::Path;
 
-use super::block::{self, Extent};
+use super::ahead::{Ahead, Fetch};
+use super::block;
 use super::channel::Log;
 use super::objects::{Place, corrupt};
 use super::recover::read_footer;
@@ -20,8 +20,6 @@ use crate::error::LogError;
 use crate::record::StoredRecord;
 use crate::storage::LogReader;
 
-/// Larger blocks are checked and decoded on the compute pool: it takes longer than 200 µs.
-const INLINE_BYTES_MAX: u64 = 512 << 10;
 /// How often a block may be missing where it must be before that is damage: it may have been compacted, and
 /// the footer been read just before.
 const MISSING_MAX: u32 = 3;
@@ -34,42 +32,18 @@ pub(super) struct ObjectReader {
     segment: u64,
     entry: u64,
     ahead: Option<Ahead>,
+    /// Of the next segment.
+    following: Option<Ahead>,
+    /// Blocks that may be asked for at once; grows as long as the reader goes on.
+    width: usize,
+    /// The newest segment whose footer was asked for early.
+    footer_asked: u64,
     /// The open segment whose blocks were listed: later ones are asked for one by one.
     listed: Option<u64>,
     missing: u32,
     /// While another process may own the log.
     registration: Option<Registration>,
     ready: VecDeque<StoredRecord>,
-}
-
-/// Blocks of one segment on their way to a reader, in order.
-struct Ahead {
-    segment: Arc<Segment>,
-    edition: u64,
-    next: u64,
-    fetches: VecDeque<Fetch>,
-    bytes: u64,
-    /// Blocks that may be asked for at once; grows as long as the reader goes on.
-    width: usize,
-}
-
-struct Fetch {
-    path: Path,
-    number: u64,
-    extent: Extent,
-    readable: u64,
-    task: Option<TaskHandle<Fetched>>,
-}
-
-/// The records of a block; `None` if it is not there.
-type Fetched = Result<Option<Vec<StoredRecord>>, LogError>;
-
-impl Drop for Fetch {
-    fn drop(&mut self) {
-        if let Some(task) = &self.task {
-            task.abort();
-        }
-    }
 }
 
 impl ObjectReader {
@@ -86,6 +60,9 @@ impl ObjectReader {
             segment,
             entry,
             ahead: None,
+            following: None,
+            width: 1,
+            footer_asked: 0,
             listed: None,
             missing: 0,
             registration: None,
@@ -119,8 +96,9 @@ impl ObjectReader {
         loop {
             self.check_readable()?;
             if let Some(mut ahead) = self.ahead.take()
-                && self.fill(&mut ahead)
+                && self.fill(&mut ahead, (0, 0))
             {
+                self.fill_following(&ahead);
                 let records = self.take(&mut ahead).await?;
                 match records {
                     Ok(records) => {
@@ -142,8 +120,9 @@ impl ObjectReader {
             }
             match segment.view(self.entry) {
                 View::Block { number, edition } => {
-                    let (fetches, bytes, width) = (VecDeque::new(), 0, 1);
-                    self.ahead = Some(Ahead { segment, edition, next: number, fetches, bytes, width });
+                    let following = self.following.take();
+                    let following = following.filter(|ahead| ahead.is_at(segment.id, number, edition));
+                    self.ahead = following.or_else(|| Some(Ahead::new(segment, number, edition)));
                 }
                 View::InFooter => self.load_footer(&segment).await?,
                 View::End => (self.segment, self.entry) = (segment.id + 1, 0),
@@ -220,17 +199,20 @@ impl ObjectReader {
         Ok(true)
     }
 
-    /// Asks for as many blocks as may be on their way. `false` if there is nothing to wait for.
-    fn fill(&self, ahead: &mut Ahead) -> bool {
+    /// Asks for as many blocks as may be on their way, beside those of another segment. `false` if there is
+    /// nothing to wait for.
+    fn fill(&self, ahead: &mut Ahead, (blocks, bytes): (usize, u64)) -> bool {
         let config = &self.shared.config;
-        while ahead.fetches.len() < ahead.width.min(config.reads_max.max(1)) {
+        while ahead.fetches.len() + blocks < self.width.min(config.reads_max.max(1)) {
             let Some((extent, merged, readable)) = ahead.segment.block(ahead.next, ahead.edition) else {
                 break;
             };
-            if ahead.bytes > 0 && ahead.bytes + extent.bytes > config.read_ahead_bytes {
+            let under_way = ahead.bytes + bytes;
+            if under_way > 0 && under_way + extent.bytes > config.read_ahead_bytes {
                 break;
             }
-            let fetch = self.fetch(ahead.segment.id, ahead.next, extent, (merged, readable));
+            let place = self.place(ahead.segment.id);
+            let fetch = Fetch::start(&self.shared, place, ahead.next, extent, (merged, readable));
             ahead.fetches.push_back(fetch);
             ahead.bytes += extent.bytes;
             ahead.next += 1;
@@ -238,22 +220,43 @@ impl ObjectReader {
         !ahead.fetches.is_empty()
     }
 
-    fn fetch(&self, segment: u64, number: u64, extent: Extent, (merged, readable): (bool, u64)) -> Fetch {
-        let (shared, place) = (self.shared.clone(), self.place(segment));
-        let objects = &shared.objects;
-        let path = if merged { objects.merged(place, number) } else { objects.block(place, number) };
-        let (generation, object_path) = (shared.config.generation, path.clone());
-        let get = async move {
-            let Some(found) = shared.objects.get(&path).await? else { return Ok(None) };
-            let object = found.bytes;
-            let id = move |entry| MessageId::from_parts(generation, segment, entry);
-            let decode = move || block::records(&object, number, extent, id);
-            let large = extent.bytes > INLINE_BYTES_MAX;
-            let records = if large { shared.env.compute.run(decode).await } else { decode() };
-            records.map(Some).map_err(|error| corrupt(&path, segment, number, error))
-        };
-        let task = self.shared.env.tasks.spawn("log block read", get);
-        Fetch { path: object_path, number, extent, readable, task: Some(task) }
+    /// Goes on asking for blocks of the next segment, once all of this one were asked for.
+    fn fill_following(&mut self, ahead: &Ahead) {
+        if self.width == 1 || ahead.segment.is_open() {
+            return;
+        }
+        let Some(segment) = self.log.segment_from(ahead.segment.id + 1) else { return };
+        match segment.view(0) {
+            View::InFooter => self.ask_for_footer(segment),
+            View::OpenEnd { .. } | View::End => {}
+            View::Block { number, edition } => {
+                if ahead.segment.block(ahead.next, ahead.edition).is_some() {
+                    return;
+                }
+                let known = self.following.take().filter(|known| known.is_of(segment.id, edition));
+                let mut following = known.unwrap_or_else(|| Ahead::new(segment, number, edition));
+                self.fill(&mut following, (ahead.fetches.len(), ahead.bytes));
+                self.following = Some(following);
+            }
+        }
+    }
+
+    /// Reads the footer of a segment in the background. If that fails, it is read again when it is needed.
+    fn ask_for_footer(&mut self, segment: Arc<Segment>) {
+        if self.footer_asked >= segment.id {
+            return;
+        }
+        self.footer_asked = segment.id;
+        let (shared, place) = (self.shared.clone(), self.place(segment.id));
+        self.shared.env.tasks.spawn("log footer read", async move {
+            let objects = &shared.objects;
+            if let Ok(Some(found)) = objects.get(&objects.footer(place)).await
+                && let Ok(layout) = read_footer(objects, place, &found)
+                && segment.view(0) == View::InFooter
+            {
+                segment.finish(layout);
+            }
+        });
     }
 
     /// Waits for the next block; if it is not there, gives back what was asked for.
@@ -261,7 +264,7 @@ impl ObjectReader {
         let Some(mut fetch) = ahead.fetches.pop_front() else { return Ok(Ok(Vec::new())) };
         ahead.bytes -= fetch.extent.bytes;
         // Who comes for a second block reads on, as a rule.
-        ahead.width = (ahead.width * 8).min(self.shared.config.reads_max.max(1));
+        self.width = (self.width * 8).min(self.shared.config.reads_max.max(1));
         let Some(task) = fetch.task.take() else { return Ok(Ok(Vec::new())) };
         let fetched = task.join().await;
         let fetched = fetched.ok_or_else(|| LogError::Unavailable("the reading task ended".to_owned()))?;
