@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use cinclus_env::TaskGroup;
@@ -20,36 +21,46 @@ use crate::scene::Scene;
 #[derive(Clone, Default)]
 pub struct Writers(Arc<Mutex<WritersSeen>>);
 
+/// The newest writer of a log.
+#[derive(Clone, Copy)]
+struct Newest {
+    number: u64,
+    term: Term,
+    /// The time of its life.
+    since: Duration,
+}
+
 #[derive(Default)]
 struct WritersSeen {
     opened: u64,
-    newest: BTreeMap<PChannel, (u64, Term)>,
+    newest: BTreeMap<PChannel, Newest>,
     acked: BTreeMap<PChannel, MessageId>,
     findings: Vec<Finding>,
     acks: u64,
 }
 
 impl Writers {
-    fn opened(&self, channel: &PChannel, term: Term) -> u64 {
+    fn opened(&self, channel: &PChannel, term: Term, since: Duration) -> u64 {
         let seen = &mut *self.0.lock();
         seen.opened += 1;
-        let before = seen.newest.insert(channel.clone(), (seen.opened, term));
-        if let Some((_, newest)) = before.filter(|(_, newest)| *newest > term) {
-            let text = format!("{channel}: a writer of term {term} was opened after one of {newest}");
+        let before = seen.newest.insert(channel.clone(), Newest { number: seen.opened, term, since });
+        if let Some(newest) = before.filter(|newest| newest.term > term) {
+            let text = format!("{channel}: a writer of term {term} was opened after one of {}", newest.term);
             seen.findings.push(Finding::new("W3", text));
         }
         seen.opened
     }
 
     /// The fencing rule as it can be seen from outside: a writer that is not the newest gets no
-    /// acknowledgement, and ids only grow.
-    fn acked(&self, channel: &PChannel, writer: u64, ids: &[MessageId]) {
+    /// acknowledgement, and ids only grow. What happens at one instant is seen in any order: it is not judged.
+    fn acked(&self, channel: &PChannel, (writer, now): (u64, Duration), ids: &[MessageId]) {
         let seen = &mut *self.0.lock();
         seen.acks += 1;
         let mut say = |text| seen.findings.push(Finding::new("W3", text));
-        if let Some((newest, term)) = seen.newest.get(channel).filter(|(newest, _)| *newest != writer) {
+        let other = seen.newest.get(channel).filter(|newest| newest.number != writer && newest.since < now);
+        if let Some(Newest { number, term, .. }) = other {
             say(format!(
-                "{channel}: writer {writer} was acknowledged {ids:?} after {newest} of {term} was open"
+                "{channel}: writer {writer} was acknowledged {ids:?} after {number} of {term} was open"
             ));
         }
         for id in ids {
@@ -90,7 +101,7 @@ impl LogStorage for ObservedLog {
         options: OpenOptions,
     ) -> Result<Box<dyn LogWriter>, LogError> {
         let inner = self.inner.open_writer(channel, options).await?;
-        let number = self.writers.opened(channel, options.term);
+        let number = self.writers.opened(channel, options.term, self.scene.clock.monotonic());
         let (acks, queue) = mpsc::unbounded_channel();
         let seen = Seen {
             channel: channel.clone(),
@@ -139,7 +150,8 @@ impl Seen {
             let outcome = inner.await;
             self.scene.note(format_args!("{} writer {} ack {outcome:?}", self.channel, self.number));
             if let Ok(ids) = &outcome {
-                self.writers.acked(&self.channel, self.number, ids);
+                let now = self.scene.clock.monotonic();
+                self.writers.acked(&self.channel, (self.number, now), ids);
             }
             outer.resolve(outcome);
         }
