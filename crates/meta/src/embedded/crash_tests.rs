@@ -176,6 +176,31 @@ async fn what_a_killed_process_left_is_durable_before_it_is_read_or_built_on() {
     }
 }
 
+/// redb syncs as well when it opens a file. But then its first writes are on their way, and which of them and of
+/// those of the process of before come first is up to the kernel.
+#[tokio::test]
+async fn what_is_written_again_at_opening_is_synced_before_redb_writes() {
+    let (env, disk) = new_disk(1).await;
+    assert_eq!(run(&env).await, (COMMITS, false));
+    let before = disk.trace().len();
+    let _store = open(&env).await.unwrap();
+    let trace = disk.trace().split_off(before);
+    let offset =
+        |line: &str| line.split_once(" at ").map(|(_, rest)| rest.split_once(',').unwrap().0.to_owned());
+    let begin = trace.iter().position(|line| line.contains("set length")).unwrap() + 1;
+    let (mut last, mut pieces) = (None, 0);
+    for line in &trace[begin..] {
+        let Some(offset) = offset(line).map(|offset| offset.parse::<u64>().unwrap()) else {
+            assert!(line.contains("fdatasync") && pieces > 0, "{line} came first:\n{trace:#?}");
+            return;
+        };
+        // The pieces of the file are written in their order; redb begins with the header.
+        assert!(Some(offset) > last, "redb writes before the sync:\n{trace:#?}");
+        (last, pieces) = (Some(offset), pieces + 1);
+    }
+    panic!("nothing was synced:\n{trace:#?}");
+}
+
 /// Runs the whole workload against a disk that fails now and then, as a caller must: after a lost answer it
 /// reads, after a refusal it asks again. Gives the number of answers that were lost and of refusals.
 async fn insist(store: &EmbeddedMetaStore) -> (u32, u32) {
