@@ -63,7 +63,7 @@ async fn h4_a_registered_reader_stays_registered_as_long_as_it_lives() {
 }
 
 /// One block of one entry, as a writer of Woodpecker puts it.
-fn one_entry_block(number: u64) -> Vec<u8> {
+pub fn one_entry_block(number: u64) -> Vec<u8> {
     let envelope = |kind: u8, payload: &[u8]| {
         let mut rest = vec![kind];
         rest.extend((payload.len() as u32).to_le_bytes());

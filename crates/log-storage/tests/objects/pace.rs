@@ -1,13 +1,19 @@
 //! When things are put, how long they take and what idle logs cost. Time is simulated.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use cinclus_log_storage::conformance::{batch, channel, drain, open, read_from, texts};
-use cinclus_log_storage::{AppendAck, DynLogStorage};
+use cinclus_log_storage::{AppendAck, DynLogStorage, LogError};
 use cinclus_types::MessageId;
+use futures::FutureExt;
+use object_store::memory::InMemory;
+use object_store::path::Path;
+use object_store::{ObjectStore, PutOptions, PutPayload};
 use tokio::time::Instant;
 
+use crate::holes::one_entry_block;
 use crate::store::Plan;
 use crate::world::World;
 
@@ -181,4 +187,39 @@ async fn a_reader_far_behind_does_not_stop_at_the_ends_of_segments() {
     let took = start.elapsed();
     // 1,000 blocks, 64 at once, are 16 rounds. A stop at each end would be three rounds for each segment.
     assert!(took <= Duration::from_millis(20 * 30), "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_of_a_segment_counts_before_all_of_the_one_before_is_there() {
+    let world = World::new(1, |config| {
+        config.block_bytes_max = 1;
+        config.roll_blocks_max = 3;
+        config.uploads_max = 8;
+    });
+    let storage = world.process(1).await;
+    let mut writer = open(&storage, 1).await;
+    // Somebody else's block comes in the place of the third one.
+    world.store.set_hook(Some(Arc::new(|store: &InMemory, path: &Path, _: &PutPayload| {
+        if path.as_ref().ends_with("/1/0/2.blk") {
+            let put = store.put_opts(path, one_entry_block(2).into(), PutOptions::default());
+            put.now_or_never().unwrap().unwrap();
+        }
+    })));
+    world.store.set(slow(PUT));
+    let mut acks: Vec<AppendAck> = (0..3).map(|number| writer.append(batch(number))).collect();
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    acks.extend((3..6).map(|number| writer.append(batch(number))));
+    let mut outcomes = Vec::new();
+    for ack in acks {
+        outcomes.push(ack.await.map(|ids| (ids[0].segment(), ids[0].entry())));
+    }
+    let fenced = || Err(LogError::Fenced);
+    assert_eq!(outcomes, [Ok((0, 0)), Ok((0, 1)), fenced(), fenced(), fenced(), fenced()]);
+    tokio::time::sleep(PUT * 4).await;
+    let names = world.names().await;
+    assert!(names.contains(&"1/1/2.blk".to_owned()), "later blocks went out beside it: {names:?}");
+    world.store.set_hook(None);
+    world.store.set(Plan::default());
+    let _next = open(&storage, 2).await;
+    assert_eq!(texts(&read_from(&storage, MessageId::EARLIEST).await), ["0", "1", "x"]);
 }
