@@ -115,11 +115,18 @@ async fn check(store: &dyn ObjectStore, config: &RemoteConfig) -> anyhow::Result
     let mut listing = store.list(Some(&Path::from(config.root.as_str())));
     match listing.next().await {
         None | Some(Ok(_)) => Ok(()),
-        Some(Err(object_store::Error::NotFound { .. })) => {
+        Some(Err(error)) if says_no_bucket(&error) => {
             bail!("there is no bucket {:?}: make it, or let minio.createBucket be true", config.bucket)
         }
         Some(Err(error)) => Err(error).context("the object storage does not answer as it should"),
     }
+}
+
+/// A listing fails with an error of its own for every status: only the storage's text tells that this is it.
+fn says_no_bucket(error: &object_store::Error) -> bool {
+    let text = error.to_string();
+    let said = ["NoSuchBucket", "ContainerNotFound", "The specified bucket does not exist"];
+    matches!(error, object_store::Error::NotFound { .. }) || said.iter().any(|said| text.contains(said))
 }
 
 /// Asks for the bucket with a signed request: the client itself has no call for it.
@@ -136,3 +143,7 @@ async fn create_bucket(store: &AmazonS3, config: &RemoteConfig) -> anyhow::Resul
     let text = answer.text().await.unwrap_or_default();
     bail!("the bucket {:?} is not there and could not be made ({status}): {text}", config.bucket)
 }
+
+#[cfg(test)]
+#[path = "remote_tests.rs"]
+mod tests;
