@@ -174,3 +174,22 @@ async fn readers_elsewhere_go_on_behind_a_segment_that_the_metadata_still_calls_
     let elsewhere = world.process(2).await;
     assert_eq!(texts(&read_from(&elsewhere, MessageId::EARLIEST).await), numbers(6));
 }
+
+#[tokio::test(start_paused = true)]
+async fn many_segments_are_removed_with_transactions_that_etcd_takes() {
+    let world = World::new(1, |config| {
+        config.roll_blocks_max = 1;
+        config.compact_bytes_max = 0;
+    });
+    let storage = world.process(1).await;
+    let mut writer = open(&storage, 1).await;
+    let mut last = MessageId::EARLIEST;
+    for number in 0..300 {
+        last = writer.append(batch(number)).await.unwrap()[0];
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert!(last.segment() > 200, "{last}");
+    storage.truncate(&channel(), last).await.unwrap();
+    assert_eq!(world.states().await[0].0, last.segment());
+    assert_eq!(world.names().await, [format!("1/{}/0.blk", last.segment())]);
+}

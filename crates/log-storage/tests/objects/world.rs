@@ -181,6 +181,8 @@ impl MetaStore for FaultyMeta {
     }
 
     async fn commit(&self, txn: Txn) -> Result<CommitOutcome, MetaError> {
+        // As etcd has it.
+        assert!(txn.conditions.len() <= 128 && txn.writes.len() <= 128, "{txn:?}");
         let (before, after) = *self.fails.lock();
         if before > 0.0 && self.random.chance(before) {
             return Err(MetaError::Unavailable("injected".to_owned()));

@@ -12,6 +12,9 @@ use crate::error::LogError;
 use crate::woodpecker::metadata::Fence;
 use crate::woodpecker::truncate::droppable;
 
+/// Segments that are removed with one transaction: etcd takes 128 changes in one, and each is three.
+const SEGMENTS: usize = 32;
+
 /// Removes whole segments below the truncation point, as far as no reader is registered for them: marks them,
 /// removes their objects, forgets them. A crash between is made good by the next call.
 pub(super) async fn collect(shared: &Shared, log: &Log, fence: Option<&Fence>) -> Result<(), LogError> {
@@ -24,13 +27,16 @@ pub(super) async fn collect(shared: &Shared, log: &Log, fence: Option<&Fence>) -
     }
     let oldest = metadata.oldest_read(entry.meta.log_id).await?.unwrap_or(u64::MAX);
     let gone = &gone[..gone.partition_point(|id| *id < oldest)];
-    metadata.mark_truncated(channel, fence, &entry, gone).await?;
-    log.remove_segments(gone);
-    for id in gone {
-        let found = shared.objects.list(Place { log: entry.meta.log_id, segment: *id }).await?;
-        shared.objects.remove_except_fences(found).await?;
+    for gone in gone.chunks(SEGMENTS) {
+        metadata.mark_truncated(channel, fence, &entry, gone).await?;
+        log.remove_segments(gone);
+        for id in gone {
+            let found = shared.objects.list(Place { log: entry.meta.log_id, segment: *id }).await?;
+            shared.objects.remove_except_fences(found).await?;
+        }
+        metadata.forget_segments(channel, fence, entry.meta.log_id, gone).await?;
     }
-    metadata.forget_segments(channel, fence, entry.meta.log_id, gone).await
+    Ok(())
 }
 
 /// Removes what writers that died late have left in segments that were removed before.
