@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::checkers::{Evidence, Finding, check_all};
+use crate::checkers::{Evidence, Finding, check_all, readers};
 use crate::history::{Operation, Outcome};
 use crate::mutations::Mutation;
 use crate::scenarios::Scenario;
@@ -67,6 +67,7 @@ fn run_on(scenario: Scenario, world: World) -> Report {
     evidence.drained = *world.drained.lock();
     evidence.keys = world.plan.keys;
     findings.extend(check_all(&evidence));
+    findings.extend(readers::check(&evidence, &world.reads.lock()));
     Report {
         scenario,
         seed,

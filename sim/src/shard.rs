@@ -1,13 +1,14 @@
 //! One VChannel of a collection, and the messages about it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use cinclus_catalog::CollectionEntry;
-use cinclus_types::message::body::{BodyMeta, DeleteBody, InsertBody};
+use cinclus_catalog::{CollectionEntry, LoadState, PartitionEntry, SchemaVersion};
+use cinclus_types::message::body::{BodyMeta, CreateCollectionBody, DeleteBody, InsertBody};
 use cinclus_types::message::{Draft, Header};
 use cinclus_types::{
-    CollectionId, CollectionSchema, Column, ColumnData, DataType, FieldId, FieldSchema, Keys, PartitionId,
-    Rows, Tick, VChannel,
+    CollectionId, CollectionSchema, Column, ColumnData, ConsistencyLevel, DataType, DatabaseId, FieldId,
+    FieldSchema, Keys, PChannel, PartitionId, Rows, Tick, VChannel,
 };
 
 use crate::history::Change;
@@ -51,6 +52,52 @@ impl Shard {
             entry: entry.clone(),
         };
         entry.vchannels.iter().map(shard).collect()
+    }
+
+    /// A shard that no catalog knows.
+    #[must_use]
+    pub fn alone(channel: &PChannel, collection: i64) -> Shard {
+        let id = CollectionId(collection);
+        let vchannel = channel.shard(id, 0);
+        let name = format!("alone{collection}");
+        let created = Tick::ZERO;
+        let partition =
+            PartitionEntry { id: PartitionId(collection * 10), name: "_default".to_owned(), created };
+        let entry = CollectionEntry {
+            id,
+            database: DatabaseId(1),
+            schemas: vec![SchemaVersion { from: Tick::ZERO, schema: Arc::new(schema(&name)) }],
+            name,
+            partitions: vec![partition],
+            vchannels: vec![vchannel.clone()],
+            consistency: ConsistencyLevel::Strong,
+            properties: BTreeMap::new(),
+            indexes: Vec::new(),
+            load: LoadState::Released,
+            created,
+            updated: created,
+        };
+        Shard { collection: id, vchannel, entry: Arc::new(entry) }
+    }
+
+    /// The message that creates it.
+    #[must_use]
+    pub fn creation(&self) -> Draft {
+        let partitions = self.partitions();
+        let body = CreateCollectionBody {
+            database: self.entry.database,
+            database_name: "default".to_owned(),
+            collection: self.collection,
+            collection_name: self.entry.name.clone(),
+            schema: schema(&self.entry.name),
+            properties: BTreeMap::new(),
+            consistency: ConsistencyLevel::Strong,
+            vchannels: vec![self.vchannel.clone()],
+            partitions: partitions.iter().map(|id| (*id, "_default".to_owned())).collect(),
+        };
+        let database = self.entry.database;
+        let header = Header::CreateCollection { collection: self.collection, partitions, database };
+        Draft::new(self.vchannel.clone(), header, body.encode())
     }
 
     /// The partitions as they were when it was looked up.

@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 
 use crate::archive::Archive;
 use crate::checkers::Finding;
+use crate::checkers::readers::Read;
 use crate::history::History;
 use crate::mutations::Mutation;
 use crate::mutations::log::MutantLog;
@@ -44,6 +45,8 @@ pub struct World {
     pub mutation: Option<Mutation>,
     /// Whether no change of what exists was under way when the run ended.
     pub drained: Mutex<bool>,
+    /// What readers of a log were given.
+    pub reads: Mutex<Vec<Read>>,
     /// What was wrong while it ran.
     pub findings: Mutex<Vec<Finding>>,
     /// The calendar, in Unix milliseconds, and the number of the life.
@@ -103,6 +106,7 @@ impl World {
             writers: Writers::default(),
             mutation: None,
             drained: Mutex::default(),
+            reads: Mutex::default(),
             findings: Mutex::default(),
             past: Mutex::new(Past { lives: 0, unix_ms: Env::TEST_UNIX_MS }),
             _runtime: runtime,

@@ -13,6 +13,7 @@ pub mod freshness;
 pub mod linearizable;
 pub mod mvcc;
 pub mod order;
+pub mod readers;
 pub mod transactions;
 
 pub use evidence::Evidence;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use cinclus_log_storage::{
-    AppendAck, DynLogStorage, LogError, LogReader, LogStorage, LogWriter, OpenOptions, Record,
+    AppendAck, DynLogStorage, LogError, LogReader, LogStorage, LogWriter, OpenOptions, Record, StoredRecord,
 };
 use cinclus_types::{MessageId, PChannel};
 use parking_lot::Mutex;
@@ -59,7 +59,11 @@ impl LogStorage for MutantLog {
     }
 
     async fn read(&self, channel: &PChannel, from: MessageId) -> Result<Box<dyn LogReader>, LogError> {
-        self.inner.read(channel, from).await
+        let inner = self.inner.read(channel, from).await?;
+        if self.mutation == Mutation::SkipsRecords {
+            return Ok(Box::new(SkippingReader { inner, records: 0 }));
+        }
+        Ok(inner)
     }
 
     async fn truncate(&self, channel: &PChannel, upto: MessageId) -> Result<(), LogError> {
@@ -119,6 +123,7 @@ impl LogWriter for MutantWriter {
             }
             Mutation::LyingSync
             | Mutation::NoFence
+            | Mutation::SkipsRecords
             | Mutation::Overwrites
             | Mutation::TearsTransactions
             | Mutation::TruncatesAll
@@ -137,5 +142,31 @@ impl LogWriter for MutantWriter {
     async fn close(self: Box<Self>) -> Result<(), LogError> {
         // What is shared is not closed; what is in flight is answered all the same.
         Ok(())
+    }
+}
+
+/// A reader that leaves records out.
+pub(super) struct SkippingReader {
+    pub(super) inner: Box<dyn LogReader>,
+    pub(super) records: u64,
+}
+
+#[async_trait]
+impl LogReader for SkippingReader {
+    async fn next(&mut self) -> Result<Option<StoredRecord>, LogError> {
+        self.records += 1;
+        if self.records.is_multiple_of(20) {
+            let _ = self.inner.next().await?;
+        }
+        self.inner.next().await
+    }
+
+    async fn next_batch(&mut self) -> Result<Vec<StoredRecord>, LogError> {
+        let mut batch = self.inner.next_batch().await?;
+        self.records += batch.len() as u64;
+        if batch.len() > 2 {
+            batch.remove(1);
+        }
+        Ok(batch)
     }
 }

@@ -25,6 +25,8 @@ pub enum Mutation {
     TearsTransactions,
     /// A log storage that stores a broadcast twice.
     RepeatsBroadcasts,
+    /// A log storage whose readers leave records out.
+    SkipsRecords,
     /// A log storage that forgets more than it is told to.
     TruncatesAll,
     /// A metadata store that does not store terms.
@@ -47,7 +49,7 @@ impl Mutation {
     /// All of them, with the kind of run that finds it, and the invariants of which it breaks at least one.
     #[must_use]
     pub fn all() -> Vec<(Mutation, Scenario, &'static [&'static str])> {
-        use Scenario::{Cluster, Standalone};
+        use Scenario::{Cluster, Readers, Standalone};
         vec![
             (Mutation::LyingSync, Standalone, &["W2"]),
             (Mutation::NoFence, Cluster, &["W3"]),
@@ -55,6 +57,7 @@ impl Mutation {
             (Mutation::Overwrites, Standalone, &["W2"]),
             (Mutation::TearsTransactions, Standalone, &["W5"]),
             (Mutation::RepeatsBroadcasts, Standalone, &["C2"]),
+            (Mutation::SkipsRecords, Readers, &["W4"]),
             // Invariant W7: who needs what is gone says so, and serves no gap.
             (Mutation::TruncatesAll, Cluster, &["availability", "convergence"]),
             (Mutation::ForgetsTerms, Cluster, &["C1"]),

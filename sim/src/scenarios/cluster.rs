@@ -118,7 +118,8 @@ fn reads_late(number: u64) -> u64 {
     if number.is_multiple_of(2) { 10_000 } else { 0 }
 }
 
-async fn log_storage(world: &World, env: &Env) -> Result<DynLogStorage> {
+/// Logs in memory or in local files, by chance.
+pub(super) async fn log_storage(world: &World, env: &Env) -> Result<DynLogStorage> {
     if world.random.fork("storage").chance(0.5) {
         return Ok(Arc::new(MemoryLogStorage::new()));
     }

@@ -1,6 +1,7 @@
 //! What happens in a run, by kind.
 
 pub mod cluster;
+pub mod readers;
 pub mod standalone;
 
 use crate::world::World;
@@ -12,11 +13,13 @@ pub enum Scenario {
     Standalone,
     /// Several nodes on shared stores.
     Cluster,
+    /// One log and its readers.
+    Readers,
 }
 
 impl Scenario {
     /// All of them.
-    pub const ALL: [Scenario; 2] = [Scenario::Standalone, Scenario::Cluster];
+    pub const ALL: [Scenario; 3] = [Scenario::Standalone, Scenario::Cluster, Scenario::Readers];
 
     /// What commands call it.
     #[must_use]
@@ -24,6 +27,7 @@ impl Scenario {
         match self {
             Scenario::Standalone => "standalone",
             Scenario::Cluster => "cluster",
+            Scenario::Readers => "readers",
         }
     }
 
@@ -63,6 +67,14 @@ impl Scenario {
                 "checked: orders of broadcasts",
                 "checked: linearizability",
             ],
+            Scenario::Readers => &[
+                "checked: order",
+                "checked: fencing",
+                "checked: durability",
+                "checked: exactly once",
+                "checked: transactions",
+                "checked: deliveries",
+            ],
         }
     }
 
@@ -71,6 +83,7 @@ impl Scenario {
         match self {
             Scenario::Standalone => standalone::run(world),
             Scenario::Cluster => cluster::run(world),
+            Scenario::Readers => readers::run(world),
         }
     }
 }

@@ -1,0 +1,65 @@
+//! W4, W10: a reader that was told a tick was given everything up to it, each once and in order, over all the times
+//! it resumed and all the owners it read from.
+
+use cinclus_types::{Checkpoint, MessageId, Tick};
+use cinclus_wal::Delivery;
+
+use super::{Evidence, Finding};
+
+/// What a reader was given.
+#[derive(Clone, Debug, Default)]
+pub struct Read {
+    /// Which reader.
+    pub number: u64,
+    /// Where it resumes; `None`: at the beginning.
+    pub checkpoint: Option<Checkpoint>,
+    /// The effective tick and the place of each message.
+    pub given: Vec<(Tick, MessageId)>,
+}
+
+impl Read {
+    /// Takes what comes next.
+    pub fn take(&mut self, delivery: &Delivery) {
+        self.given.extend(delivery.messages.iter().map(|message| (delivery.tick, message.id())));
+        self.checkpoint = Some(delivery.checkpoint);
+    }
+
+    /// The greatest tick that it was told.
+    #[must_use]
+    pub fn told(&self) -> Tick {
+        self.checkpoint.map_or(Tick::ZERO, |checkpoint| checkpoint.tick)
+    }
+}
+
+/// Compares every reader with the log.
+#[must_use]
+pub fn check(evidence: &Evidence, reads: &[Read]) -> Vec<Finding> {
+    let mut expected: Vec<(Tick, MessageId)> =
+        evidence.effects.values().flatten().map(|effect| (effect.tick, effect.id)).collect();
+    expected.sort_unstable();
+    let mut findings = Vec::new();
+    for read in reads {
+        let upto = expected.iter().filter(|(tick, _)| *tick <= read.told());
+        evidence.tally.add("checked: deliveries", read.given.len() as u64);
+        let mut given = read.given.iter();
+        for wanted in upto {
+            let next = given.next();
+            if next != Some(wanted) {
+                let text = format!(
+                    "reader {}, told {}, was given {next:?} where {wanted:?} comes next",
+                    read.number,
+                    read.told()
+                );
+                findings.push(Finding::new("W4", text));
+                break;
+            }
+        }
+        if let Some(more) = given.next().filter(|_| findings.is_empty()) {
+            findings.push(Finding::new(
+                "W4",
+                format!("reader {} was given {more:?} beside the log", read.number),
+            ));
+        }
+    }
+    findings
+}
