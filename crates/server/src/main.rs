@@ -27,8 +27,36 @@ fn main() -> ExitCode {
     match cli::Cli::parse().run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            cli::complain(&format!("{error:#}"));
+            cli::complain(&in_one_line(&error));
             ExitCode::FAILURE
         }
+    }
+}
+
+/// An error and its causes. Some errors tell their causes themselves; nothing is said twice.
+fn in_one_line(error: &anyhow::Error) -> String {
+    let mut line = String::new();
+    for text in error.chain().map(ToString::to_string) {
+        if line.contains(&text) {
+            continue;
+        }
+        if !line.is_empty() {
+            line.push_str(": ");
+        }
+        line.push_str(&text);
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::{Context, anyhow};
+
+    #[test]
+    fn no_cause_is_told_twice() {
+        let error = anyhow!("refused").context("cannot connect: refused").context("starting");
+        assert_eq!(super::in_one_line(&error), "starting: cannot connect: refused");
+        let plain = Err::<(), _>(anyhow!("b")).context("a").unwrap_err();
+        assert_eq!(super::in_one_line(&plain), "a: b");
     }
 }

@@ -29,20 +29,29 @@ const SIGNED_FOR: Duration = Duration::from_secs(60);
 /// # Errors
 /// It cannot be reached, or has no such bucket and may not get one.
 pub(crate) async fn open(config: &RemoteConfig) -> anyhow::Result<Arc<dyn ObjectStore>> {
-    let said = || describe(config);
-    let store: Arc<dyn ObjectStore> = match config.provider {
+    open_inner(config).await.with_context(|| describe(config))
+}
+
+async fn open_inner(config: &RemoteConfig) -> anyhow::Result<Arc<dyn ObjectStore>> {
+    match config.provider {
         Provider::S3 => {
-            let s3 = Arc::new(s3(config).with_context(said)?);
-            if config.create_bucket && check(&*s3, config).await.is_err() {
-                create_bucket(&s3, config).await.with_context(said)?;
+            let s3 = Arc::new(s3(config)?);
+            if config.create_bucket && !has_bucket(&*s3, config).await? {
+                create_bucket(&s3, config).await?;
             }
-            s3
+            ready(s3, config).await
         }
-        Provider::Azure => Arc::new(azure(config).with_context(said)?),
-        Provider::Gcs => Arc::new(gcs(config).with_context(said)?),
-    };
-    check(&*store, config).await.with_context(said)?;
-    Ok(store)
+        Provider::Azure => ready(Arc::new(azure(config)?), config).await,
+        Provider::Gcs => ready(Arc::new(gcs(config)?), config).await,
+    }
+}
+
+/// The storage, if it has the bucket.
+async fn ready(store: Arc<dyn ObjectStore>, config: &RemoteConfig) -> anyhow::Result<Arc<dyn ObjectStore>> {
+    if has_bucket(&*store, config).await? {
+        return Ok(store);
+    }
+    bail!("there is no bucket {:?}: make it, or let minio.createBucket be true", config.bucket)
 }
 
 /// A part of the storage: what lies under a name below the root.
@@ -110,14 +119,12 @@ fn gcs(config: &RemoteConfig) -> object_store::Result<impl ObjectStore> {
         .build()
 }
 
-/// Whether the bucket answers: a listing of it needs no object.
-async fn check(store: &dyn ObjectStore, config: &RemoteConfig) -> anyhow::Result<()> {
+/// Whether the bucket is there: a listing of it needs no object.
+async fn has_bucket(store: &dyn ObjectStore, config: &RemoteConfig) -> anyhow::Result<bool> {
     let mut listing = store.list(Some(&Path::from(config.root.as_str())));
     match listing.next().await {
-        None | Some(Ok(_)) => Ok(()),
-        Some(Err(error)) if says_no_bucket(&error) => {
-            bail!("there is no bucket {:?}: make it, or let minio.createBucket be true", config.bucket)
-        }
+        None | Some(Ok(_)) => Ok(true),
+        Some(Err(error)) if says_no_bucket(&error) => Ok(false),
         Some(Err(error)) => Err(error).context("the object storage does not answer as it should"),
     }
 }
@@ -133,7 +140,15 @@ fn says_no_bucket(error: &object_store::Error) -> bool {
 async fn create_bucket(store: &AmazonS3, config: &RemoteConfig) -> anyhow::Result<()> {
     let url = store.signed_url(Method::PUT, &Path::default(), SIGNED_FOR).await?;
     let client = reqwest::Client::builder().timeout(REQUEST_TIMEOUT).build()?;
-    let answer = client.put(url).send().await.context("the object storage cannot be reached")?;
+    let mut request = client.put(url);
+    // S3 itself wants to be told the region, except its oldest one, which it does not want to hear of.
+    if config.region != "us-east-1" {
+        let region = &config.region;
+        request = request.body(format!(
+            "<CreateBucketConfiguration><LocationConstraint>{region}</LocationConstraint></CreateBucketConfiguration>"
+        ));
+    }
+    let answer = request.send().await.context("the object storage cannot be reached")?;
     let status = answer.status();
     // Somebody else may have made it in between.
     if status.is_success() || status == StatusCode::CONFLICT {

@@ -122,6 +122,7 @@ impl Metadata {
             endpoints: etcd.endpoints.clone(),
             user,
             request_timeout: etcd.request_timeout,
+            txn_operations_max: etcd.txn_operations_max,
             ..EtcdConfig::default()
         };
         let ours = EtcdConfig { key_prefix: format!("{}/cinclus/", etcd.root), ..plain.clone() };

@@ -60,6 +60,7 @@ const KEYS: &[Key] = keys! {
     "etcd.auth.userName" => |c, v| c.storage.etcd.user = text(v)?;
     "etcd.auth.password" => |c, v| c.storage.etcd.password = Secret(text(v)?);
     "etcd.requestTimeout" => |c, v| c.storage.etcd.request_timeout = span(v, Duration::from_millis(1))?;
+    "cinclus.etcd.txnOperationsMax" => |c, v| c.storage.etcd.txn_operations_max = number(v)?;
     "minio.cloudProvider" => |c, v| c.storage.remote.provider = choice(v, PROVIDERS)?;
     "minio.address" => |c, v| c.storage.remote.address = text(v)?;
     "minio.port" => |c, v| c.storage.remote.port = number(v)?;

@@ -125,6 +125,8 @@ pub(crate) struct EtcdSettings {
     pub password: Secret,
     /// How long one call may take.
     pub request_timeout: Duration,
+    /// How many operations it takes in one transaction.
+    pub txn_operations_max: usize,
 }
 
 impl Default for EtcdSettings {
@@ -136,6 +138,7 @@ impl Default for EtcdSettings {
             user: String::new(),
             password: Secret::default(),
             request_timeout: Duration::from_secs(10),
+            txn_operations_max: 128,
         }
     }
 }
