@@ -82,6 +82,6 @@ mod tests {
     #[test]
     fn an_unknown_step_is_refused_before_anything_runs() {
         let error = super::run(&["fmtt".to_owned()]).unwrap_err().to_string();
-        assert_eq!(error, "no step `fmtt`; the steps are: fmt tidy clippy doc test services build e2e");
+        assert_eq!(error, "no step `fmtt`; the steps are: fmt tidy clippy doc test services sim build e2e");
     }
 }
