@@ -136,6 +136,10 @@ def test_deletes_and_upserts_that_come_again(idempotent):
     assert (first.delete_cnt, again.delete_cnt, again.timestamp) == (10, 10, first.timestamp)
     assert numbers(client, "changed") == [3, 5, *range(10, 40)]
 
+    nothing = milvus_pb2.DeleteRequest(collection_name="changed", expr="n < 0")
+    first, again = (ok(calls.Delete(nothing, metadata=named("n"))) for _ in range(2))
+    assert (again.delete_cnt, again.timestamp) == (0, first.timestamp)
+
     by_key = milvus_pb2.DeleteRequest(collection_name="changed", expr="id in [20, 21]")
     first = ok(calls.Delete(by_key, metadata=named("k")))
     ok(calls.Insert(insertion("changed", [20], [20])))

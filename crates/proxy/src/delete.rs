@@ -49,12 +49,10 @@ pub(crate) async fn delete(
     let count = keys.len();
     let mut batches = Batches::new();
     proxy.writer(&target).delete(&mut batches, &keys, partition.as_ref());
-    if let Some(key) = &request_key {
-        key.mark(&mut batches);
-    }
-    let tick = match count {
-        0 => proxy.parts().coord.ticks(1).await?.first,
-        _ => proxy.append(batches).await?,
+    let tick = match (count, &request_key) {
+        (0, Some(key)) => proxy.request_ticks(key, 1).await?.first,
+        (0, None) => proxy.parts().coord.ticks(1).await?.first,
+        _ => proxy.append(batches, request_key.as_ref()).await?,
     };
     Ok(MutationResult {
         status: Some(success()),

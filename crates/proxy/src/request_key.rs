@@ -37,7 +37,7 @@ impl RequestKey {
     }
 
     /// Writes the key into the messages, so that each log takes its part of the request once.
-    pub fn mark(&self, batches: &mut Batches) {
+    pub(crate) fn mark(&self, batches: &mut Batches) {
         for first in batches.values_mut().filter_map(|drafts| drafts.first_mut()) {
             first.idempotency_key = Some(self.0.clone());
         }

@@ -42,11 +42,8 @@ pub(crate) async fn upsert(
         let within = if let (true, Route::One(partition)) = (named, &route) { Some(partition) } else { None };
         messages(&encoder.writer(&target), checked, old, &ids, (&route, within))
     };
-    let (keys, mut batches) = if large { proxy.parts().env.compute.run(encode).await } else { encode() };
-    if let Some(key) = &key {
-        key.mark(&mut batches);
-    }
-    let tick = proxy.append(batches).await?;
+    let (keys, batches) = if large { proxy.parts().env.compute.run(encode).await } else { encode() };
+    let tick = proxy.append(batches, key.as_ref()).await?;
     Ok(MutationResult {
         status: Some(success()),
         i_ds: Some(keys_to_wire(keys)),

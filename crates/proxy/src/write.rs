@@ -14,6 +14,7 @@ use futures::future::join_all;
 use crate::convert::{columns, keys};
 use crate::names;
 use crate::proxy::{Proxy, Target};
+use crate::request_key::RequestKey;
 use crate::shards;
 use crate::status::ProxyError;
 use crate::validate::Completed;
@@ -156,11 +157,15 @@ impl Writer<'_> {
 }
 
 impl Proxy {
-    /// Appends the messages of a request, all VChannels at once. Answers the greatest tick.
+    /// Appends the messages of a request, all VChannels at once; those of one that has a key once, however often
+    /// it comes. Answers the greatest tick.
     ///
     /// # Errors
     /// That of a VChannel; what went to the others may be stored.
-    pub async fn append(&self, batches: Batches) -> Result<Tick, ProxyError> {
+    pub async fn append(&self, mut batches: Batches, key: Option<&RequestKey>) -> Result<Tick, ProxyError> {
+        if let Some(key) = key {
+            key.mark(&mut batches);
+        }
         let client = &self.parts().client;
         let appends =
             batches.into_iter().map(|(vchannel, batch)| async move { client.append(&vchannel, batch).await });
