@@ -1,4 +1,4 @@
-//! Picks the implementation behind every seam. The only place that knows more than one of them.
+//! Builds the roles on the stores that `stores` picked, and wires them.
 
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ pub(crate) struct Standalone {
 }
 
 impl Standalone {
-    /// Opens the data directory and starts every role.
+    /// Opens the stores and starts every role.
     pub(crate) async fn assemble(config: &ServerConfig) -> anyhow::Result<Standalone> {
         let env = Env::os();
         if let Some(limit) = config.memory_limit {

@@ -29,10 +29,10 @@ const SIGNED_FOR: Duration = Duration::from_secs(60);
 /// # Errors
 /// It cannot be reached, or has no such bucket and may not get one.
 pub(crate) async fn open(config: &RemoteConfig) -> anyhow::Result<Arc<dyn ObjectStore>> {
-    open_inner(config).await.with_context(|| describe(config))
+    connect(config).await.with_context(|| describe(config))
 }
 
-async fn open_inner(config: &RemoteConfig) -> anyhow::Result<Arc<dyn ObjectStore>> {
+async fn connect(config: &RemoteConfig) -> anyhow::Result<Arc<dyn ObjectStore>> {
     match config.provider {
         Provider::S3 => {
             let s3 = Arc::new(s3(config)?);

@@ -1,4 +1,5 @@
-//! Picks what logs, metadata and segment files are kept in.
+//! Picks what logs, metadata and segment files are kept in. The only place that knows more than one
+//! implementation of a store.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -144,13 +145,16 @@ async fn metadata(env: &Env, dir: &Path) -> anyhow::Result<DynMetaStore> {
 }
 
 async fn local_log(config: &ServerConfig, env: &Env, meta: DynMetaStore) -> anyhow::Result<DynLogStorage> {
-    let roll = RollPolicy { bytes_max: config.log_roll_bytes, age_max: config.log_roll_age };
     let local = LocalConfig {
-        roll,
+        roll: roll(config),
         metadata_prefix: config.storage.log_metadata_prefix(),
         ..LocalConfig::new(config.data_dir.join("wal"))
     };
     Ok(Arc::new(WoodpeckerLocal::open(local, env.clone(), meta).await?))
+}
+
+fn roll(config: &ServerConfig) -> RollPolicy {
+    RollPolicy { bytes_max: config.log_roll_bytes, age_max: config.log_roll_age }
 }
 
 /// In Woodpecker's own place, so that it finds them.
@@ -160,9 +164,8 @@ async fn log_on_objects(
     store: Arc<dyn ObjectStore>,
     meta: DynMetaStore,
 ) -> anyhow::Result<DynLogStorage> {
-    let roll = RollPolicy { bytes_max: config.log_roll_bytes, age_max: config.log_roll_age };
     let objects = ObjectsConfig {
-        roll,
+        roll: roll(config),
         // Metadata on the same objects has seen to it.
         probe: config.storage.meta() != MetaPlace::Objects,
         metadata_prefix: config.storage.log_metadata_prefix(),
