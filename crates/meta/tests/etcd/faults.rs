@@ -115,13 +115,13 @@ async fn a_commit_to_a_server_that_hangs_is_unknown_and_may_happen_later() {
     let config = EtcdConfig { request_timeout: Duration::from_millis(500), ..server.config("p/") };
     let store: DynMetaStore = Arc::new(EtcdMetaStore::open(&config, Arc::new(OsClock)).await.unwrap());
     let lease = store.grant(Duration::from_secs(60)).await.unwrap();
-    server.signal("-STOP");
+    server.pause().await;
     let outcome = store.commit(Txn::new().put("a", "1")).await;
     assert!(matches!(outcome, Err(MetaError::Unknown(_))), "{outcome:?}");
     assert!(matches!(store.get("a").await, Err(MetaError::Unavailable(_))));
     assert!(matches!(store.scan("").await, Err(MetaError::Unavailable(_))));
     assert!(matches!(store.keep_alive(lease).await, Err(MetaError::Unknown(_))));
-    server.signal("-CONT");
+    server.resume();
     let answers = async {
         while store.get("a").await.is_err() {}
         let fence = store.commit(Txn::new().put("b", "1")).await.unwrap().committed().unwrap();

@@ -64,8 +64,28 @@ impl Server {
         self.start_again().await;
     }
 
-    /// Sends it a signal.
-    pub(crate) fn signal(&self, signal: &str) {
+    /// Stops it until it is told to go on. A stop is asynchronous: when this returns, no thread of it runs any more.
+    pub(crate) async fn pause(&self) {
+        self.signal("-STOP");
+        let tasks = format!("/proc/{}/task", self.child.id());
+        let state = |stat: String| stat.rsplit(") ").next().unwrap().chars().next().unwrap();
+        loop {
+            let threads = std::fs::read_dir(&tasks).unwrap();
+            let stats = threads.map(|thread| std::fs::read_to_string(thread.unwrap().path().join("stat")));
+            // Of a thread that ends meanwhile there is nothing to read.
+            if stats.into_iter().flatten().all(|stat| state(stat) == 'T') {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Lets it go on.
+    pub(crate) fn resume(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
         let sent = Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap();
         assert!(sent.success());
     }
