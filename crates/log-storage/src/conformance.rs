@@ -3,6 +3,8 @@
 //!
 //! The functions panic with what went wrong: they are tests.
 
+pub mod race;
+
 use async_trait::async_trait;
 use cinclus_types::{MessageId, PChannel, Term};
 use futures::FutureExt;

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use cinclus_env::Random;
+use cinclus_log_storage::conformance::race::History;
 use cinclus_log_storage::conformance::{channel, read_from};
 use cinclus_log_storage::{DynLogStorage, LogError, LogWriter, StoredRecord};
 use cinclus_types::MessageId;
 
 use crate::store::Plan;
-use crate::world::{History, World, options, seen_by};
+use crate::world::{World, options, seen_by};
 
 /// A storage whose calls fail now and then and are slow now and then.
 async fn shaky(seed: u64, segment_bytes: u64) -> World {

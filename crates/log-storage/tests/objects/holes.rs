@@ -10,7 +10,6 @@ use cinclus_log_storage::woodpecker::metadata::SegmentState;
 use cinclus_log_storage::{LogError, Record};
 use cinclus_types::MessageId;
 use futures::FutureExt;
-use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ObjectStore, PutMode, PutOptions, PutPayload};
 
@@ -87,18 +86,20 @@ async fn h6_a_writer_that_is_faster_than_every_fence_is_stopped() {
     let next = Arc::new(AtomicU64::new(0));
     let rival = next.clone();
     // Whenever a fence is about to be put, the other writer puts its next block, if that is still free.
-    world.store.set_hook(Some(Arc::new(move |store: &InMemory, path: &Path, payload: &PutPayload| {
-        if payload.content_length() != 1 || !path.as_ref().contains("/1/0/") {
-            return;
-        }
-        let number = rival.load(Ordering::SeqCst);
-        let key = World::path(&format!("1/0/{number}.blk"));
-        let create = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
-        let put = store.put_opts(&key, one_entry_block(number).into(), create).now_or_never().unwrap();
-        if put.is_ok() {
-            rival.fetch_add(1, Ordering::SeqCst);
-        }
-    })));
+    world.store.set_hook(Some(Arc::new(
+        move |store: &dyn ObjectStore, path: &Path, payload: &PutPayload| {
+            if payload.content_length() != 1 || !path.as_ref().contains("/1/0/") {
+                return;
+            }
+            let number = rival.load(Ordering::SeqCst);
+            let key = World::path(&format!("1/0/{number}.blk"));
+            let create = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+            let put = store.put_opts(&key, one_entry_block(number).into(), create).now_or_never().unwrap();
+            if put.is_ok() {
+                rival.fetch_add(1, Ordering::SeqCst);
+            }
+        },
+    )));
     let storage = world.process(1).await;
     let mut writer = open(&storage, 1).await;
     world.store.set_hook(None);

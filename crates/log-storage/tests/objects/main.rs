@@ -10,5 +10,6 @@ mod holes;
 mod layout;
 mod pace;
 mod race;
+#[path = "../support/store.rs"]
 mod store;
 mod world;

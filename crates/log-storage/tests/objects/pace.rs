@@ -8,7 +8,6 @@ use cinclus_log_storage::conformance::{batch, channel, drain, open, read_from, t
 use cinclus_log_storage::{AppendAck, DynLogStorage, LogError};
 use cinclus_types::MessageId;
 use futures::FutureExt;
-use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ObjectStore, PutOptions, PutPayload};
 use tokio::time::Instant;
@@ -199,7 +198,7 @@ async fn nothing_of_a_segment_counts_before_all_of_the_one_before_is_there() {
     let storage = world.process(1).await;
     let mut writer = open(&storage, 1).await;
     // Somebody else's block comes in the place of the third one.
-    world.store.set_hook(Some(Arc::new(|store: &InMemory, path: &Path, _: &PutPayload| {
+    world.store.set_hook(Some(Arc::new(|store: &dyn ObjectStore, path: &Path, _: &PutPayload| {
         if path.as_ref().ends_with("/1/0/2.blk") {
             let put = store.put_opts(path, one_entry_block(2).into(), PutOptions::default());
             put.now_or_never().unwrap().unwrap();

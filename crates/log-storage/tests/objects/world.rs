@@ -1,6 +1,5 @@
 //! An object store and metadata that several processes share, and what must be true of the log in them.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -11,7 +10,7 @@ use cinclus_env::{Env, OsClock, Random};
 use cinclus_log_storage::conformance::{Backend, channel, read_from};
 use cinclus_log_storage::woodpecker::metadata::{SegmentEntry, SegmentState, WoodpeckerMetadata};
 use cinclus_log_storage::woodpecker::{ObjectsConfig, WoodpeckerObjects};
-use cinclus_log_storage::{DynLogStorage, LogError, LogWriter, OpenOptions, Record, StoredRecord};
+use cinclus_log_storage::{DynLogStorage, LogError, OpenOptions, StoredRecord};
 use cinclus_meta::{
     Change, ChangeSource, CommitOutcome, DynMetaStore, Entry, LeaseId, MemoryMetaStore, MetaError, MetaStore,
     Revision, Txn, Watch, WatchError,
@@ -216,55 +215,6 @@ impl MetaStore for FaultyMeta {
 
 pub fn options(term: i64) -> OpenOptions {
     OpenOptions { term: Term(term), acknowledged: MessageId::EARLIEST }
-}
-
-/// Opens a writer, as often as it takes.
-pub async fn insist(storage: &DynLogStorage, term: i64) -> Box<dyn LogWriter> {
-    loop {
-        match storage.open_writer(&channel(), options(term)).await {
-            Ok(writer) => return writer,
-            Err(error) => assert!(matches!(error, LogError::Unavailable(_)), "{error}"),
-        }
-    }
-}
-
-/// What writers sent and were told. Writer `w` sends `w n` for n from 0.
-#[derive(Default)]
-pub struct History {
-    pub acked: BTreeMap<MessageId, String>,
-}
-
-impl History {
-    pub fn text(writer: u64, number: u64) -> String {
-        format!("{writer} {number}")
-    }
-
-    pub fn record(writer: u64, number: u64) -> Vec<Record> {
-        vec![Record::new(Self::text(writer, number), Vec::new())]
-    }
-
-    /// Checks everything that is in the log from `from` on. Writers are numbered in the order of their opens.
-    pub fn check(&self, from: MessageId, found: &[StoredRecord]) {
-        assert!(found.is_sorted_by(|one, other| one.id < other.id), "ids do not increase");
-        let text = |record: &StoredRecord| String::from_utf8(record.record.payload.to_vec()).unwrap();
-        let there: BTreeMap<MessageId, String> =
-            found.iter().map(|record| (record.id, text(record))).collect();
-        for (id, text) in self.acked.range(from..) {
-            assert_eq!(there.get(id), Some(text), "{id} was acknowledged");
-        }
-        // Invariants L3 and L4: of each writer a first part, and nothing of it after the next one's first.
-        let mut last: Option<(u64, u64)> = None;
-        for text in there.values() {
-            let (writer, number) = text.split_once(' ').unwrap();
-            let at = (writer.parse::<u64>().unwrap(), number.parse::<u64>().unwrap());
-            let follows = match last {
-                None => from > MessageId::EARLIEST || at.1 == 0,
-                Some((writer, number)) => at == (writer, number + 1) || (at.0 > writer && at.1 == 0),
-            };
-            assert!(follows, "{at:?} after {last:?}");
-            last = Some(at);
-        }
-    }
 }
 
 /// Everything from an id on, as a process that does not write the log sees it.

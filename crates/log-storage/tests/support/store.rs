@@ -1,4 +1,4 @@
-//! An object store that is slow and fails as told, around the one in memory, and counts what it is asked.
+//! An object store that is slow and fails as told, around another one, and counts what it is asked.
 
 use std::fmt::{Display, Formatter};
 use std::ops::Range;
@@ -20,7 +20,7 @@ use object_store::{
 use parking_lot::Mutex;
 
 /// How often what fails, 0 to 1, and how slow what is.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Plan {
     /// A put that does nothing.
     pub put_before: f64,
@@ -43,12 +43,12 @@ pub struct Plan {
 }
 
 /// Called with each put before anything else is done.
-pub type Hook = Arc<dyn Fn(&InMemory, &Path, &PutPayload) + Send + Sync>;
+pub type Hook = Arc<dyn Fn(&dyn ObjectStore, &Path, &PutPayload) + Send + Sync>;
 
 /// The store.
 #[derive(Clone)]
 pub struct FaultyStore {
-    pub inner: Arc<InMemory>,
+    pub inner: Arc<dyn ObjectStore>,
     hook: Arc<Mutex<Option<Hook>>>,
     plan: Arc<Mutex<Plan>>,
     random: Random,
@@ -58,9 +58,14 @@ pub struct FaultyStore {
 }
 
 impl FaultyStore {
+    /// Around one in memory.
     pub fn new(seed: u64) -> FaultyStore {
+        FaultyStore::around(Arc::new(InMemory::new()), seed)
+    }
+
+    pub fn around(inner: Arc<dyn ObjectStore>, seed: u64) -> FaultyStore {
         FaultyStore {
-            inner: Arc::new(InMemory::new()),
+            inner,
             hook: Arc::default(),
             plan: Arc::default(),
             random: Random::seeded(seed),
@@ -121,7 +126,7 @@ impl ObjectStore for FaultyStore {
         self.puts.fetch_add(1, Ordering::SeqCst);
         let hook = self.hook.lock().clone();
         if let Some(hook) = hook {
-            hook(&self.inner, path, &payload);
+            hook(&*self.inner, path, &payload);
         }
         let options = if self.plan().unconditional { PutOptions::default() } else { options };
         self.fails(self.plan().put_before)?;
