@@ -58,7 +58,7 @@ async fn truncation_removes_files_and_metadata_of_whole_segments() {
     storage.truncate(&channel(), point).await.unwrap();
     let entry = machine.metadata().load(&channel()).await.unwrap().unwrap();
     assert_eq!(entry.segments.keys().next(), Some(&point.segment()));
-    assert_eq!(entry.meta.truncated(), (point.segment() as i64, point.entry() as i64));
+    assert_eq!(entry.meta.truncated(), (point.segment() as i64, point.entry() as i64 - 1));
     for segment in 0..point.segment() + 1 {
         let there = machine.disk.exists(&machine.segment_file(segment)).await.unwrap();
         assert_eq!(there, segment == point.segment(), "segment {segment}");

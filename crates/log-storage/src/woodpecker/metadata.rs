@@ -10,7 +10,7 @@
 //! | `cleaning/<log>/<segment>`, `marking/<log>/<segment>` | Woodpecker's notes while it removes a segment |
 //! | `cinclus/fence/<name>` | ours alone: [`Fence`], the newest term and open of the log |
 //! | `cinclus/compacted/<name>` | ours alone: a [`Point`] before which no segment is left to be compacted |
-//! | `cinclus/truncated/<name>` | ours alone: [`Point`], the first record that stays, of a log on objects |
+//! | `cinclus/truncated/<name>` | ours alone: [`Point`], the first record that stays; [`LogMeta`] has the last one that does not |
 //!
 //! Every transaction about a log also requires the opener's fence value, so a writer that was fenced can
 //! change nothing here either. Lost answers are not guessed: they end the writer, and the next open reads
@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use cinclus_env::{DynClock, Random};
 use cinclus_meta::{CommitOutcome, Condition, DynMetaStore, Revision, Txn};
-use cinclus_types::{MessageId, PChannel, Term};
+use cinclus_types::{PChannel, Term};
 use prost::Message;
 
 use crate::error::LogError;
@@ -32,6 +32,7 @@ pub use super::metadata_values::{
 
 mod instance;
 mod objects;
+mod truncation;
 
 pub use instance::effective_prefix;
 
@@ -325,38 +326,6 @@ impl WoodpeckerMetadata {
             .require(Condition::ModifiedAt(key.clone(), revision))
             .put(&key, meta.encode_to_vec());
         self.commit_fenced(txn).await
-    }
-
-    /// Moves the truncation point forward. A point that is not ahead changes nothing.
-    ///
-    /// # Errors
-    /// [`LogError::Fenced`] if the fence was raised meanwhile; [`LogError::NotFound`] without such a log.
-    pub async fn truncate(
-        &self,
-        channel: &PChannel,
-        fence: Option<&Fence>,
-        point: MessageId,
-    ) -> Result<(), LogError> {
-        let key = self.log_key(channel);
-        loop {
-            let entry = self.store.get(&key).await?.ok_or_else(|| LogError::NotFound(channel.clone()))?;
-            let mut meta: LogMeta = decode(&key, &entry.value)?;
-            // Invariant L6: only forward.
-            if (point.segment() as i64, point.entry() as i64) <= meta.truncated() {
-                return Ok(());
-            }
-            meta.truncated_segment_id = point.segment() as i64;
-            meta.truncated_entry_id = point.entry() as i64;
-            meta.modification_timestamp = self.clock.unix_ms() / 1000;
-            // The fence is the last condition, so that its index is known with and without it.
-            let mut txn = Txn::new().require(Condition::ModifiedAt(key.clone(), entry.modified));
-            txn.conditions.extend(self.require_fence(channel, fence).conditions);
-            match self.store.commit(txn.put(&key, meta.encode_to_vec())).await? {
-                CommitOutcome::Committed(_) => return Ok(()),
-                CommitOutcome::Conflict(failed) if failed.contains(&1) => return Err(LogError::Fenced),
-                CommitOutcome::Conflict(_) => {}
-            }
-        }
     }
 
     /// Forgets segments whose files are gone.

@@ -25,7 +25,7 @@ use super::segment::{Extent, Segment};
 use super::writer::LocalWriter;
 use crate::error::LogError;
 use crate::storage::{LogReader, LogStorage, LogWriter, OpenOptions};
-use crate::woodpecker::metadata::{Fence, LogEntry, LogMeta, SegmentState, WoodpeckerMetadata};
+use crate::woodpecker::metadata::{Fence, LogEntry, SegmentState, WoodpeckerMetadata};
 use crate::woodpecker::metrics::Metrics;
 use crate::woodpecker::truncate::droppable;
 
@@ -84,7 +84,7 @@ impl WoodpeckerLocal {
             };
             segments.insert(*id, Arc::new(segment));
         }
-        log.set_loaded(dir, self.point(&entry.meta), segments);
+        log.set_loaded(dir, self.point(channel, &entry).await?, segments);
         Ok(log)
     }
 
@@ -123,12 +123,15 @@ impl WoodpeckerLocal {
         })
     }
 
-    fn point(&self, meta: &LogMeta) -> MessageId {
-        match meta.truncated() {
-            (segment @ 0.., entry) => {
-                MessageId::from_parts(self.config.generation, segment as u64, entry.max(0) as u64)
-            }
-            (_, _) => MessageId::EARLIEST,
+    async fn point(&self, channel: &PChannel, entry: &LogEntry) -> Result<MessageId, LogError> {
+        let (segment, first) = self.metadata.local_point(channel, entry).await?;
+        Ok(self.id(segment, first))
+    }
+
+    fn id(&self, segment: u64, entry: u64) -> MessageId {
+        match (segment, entry) {
+            (0, 0) => MessageId::EARLIEST,
+            _ => MessageId::from_parts(self.config.generation, segment, entry),
         }
     }
 
@@ -154,7 +157,7 @@ impl WoodpeckerLocal {
         let active = self.first_active(channel, &fence, &log_dir, &recovered).await?;
         let Recovered { mut segments, empty, next_id: _ } = recovered;
         segments.insert(active.segment.id, active.segment.clone());
-        log.set_loaded(log_dir.clone(), self.point(&entry.meta), segments);
+        log.set_loaded(log_dir.clone(), self.point(channel, &entry).await?, segments);
         let open = self.start(log, fence, active, empty, &log_dir);
         let pipe = open.pipe.clone();
         log.set_open(open);
@@ -266,7 +269,8 @@ impl LogStorage for WoodpeckerLocal {
         let fence = log.fence();
         let point = self.clamp(&log, upto);
         if point > log.earliest() {
-            self.metadata.truncate(channel, fence.as_ref(), point).await?;
+            let first = (point.segment(), point.entry());
+            self.metadata.truncate_before(channel, fence.as_ref(), first).await?;
             log.raise_earliest(point);
         }
         self.drop_segments(&log, fence.as_ref()).await
