@@ -1,13 +1,14 @@
 //! A streaming node as others reach it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use cinclus_rpc::{
-    AppendError, Appended, ChannelStatus, NodeApi, NodeError, QueryAnswer, ReadError, SearchAnswer,
-    ShardQuery, ShardSearch, ShardStatistics,
+    AppendError, Appended, ChannelStatus, ConsumeError, Deliveries, Delivery, LogApi, NodeApi, NodeError,
+    QueryAnswer, ReadError, SearchAnswer, ShardQuery, ShardSearch, ShardStatistics, Subscription,
 };
-use cinclus_types::message::Draft;
+use cinclus_types::message::{Draft, TxnContext};
 use cinclus_types::{BroadcastId, NodeInfo, PChannel, Term, Tick, VChannel};
 
 use crate::member::Member;
@@ -60,17 +61,35 @@ impl RemoteNode {
     }
 }
 
-#[async_trait]
-impl NodeApi for RemoteNode {
-    async fn open_channel(&self, channel: &PChannel, term: Term) -> Result<(), NodeError> {
-        self.terms.asked(channel, term, self.info.id).await;
-        let opened = self.call_again("open", || async { self.node.open_channel(channel, term).await });
-        opened.await.unwrap_or_else(|lost| Err(NodeError::Unavailable(lost.to_string())))
-    }
+/// The way that deliveries take.
+struct RemoteDeliveries {
+    from: Member,
+    to: Member,
+    network: Network,
+    deliveries: Box<dyn Deliveries>,
+    /// Under way: not lost when whoever waits for it turns away.
+    sent: Option<Delivery>,
+}
 
-    async fn close_channel(&self, channel: &PChannel, term: Term) -> Result<(), NodeError> {
-        let closed = self.call_again("close", || self.node.close_channel(channel, term)).await;
-        closed.unwrap_or_else(|lost| Err(NodeError::Unavailable(lost.to_string())))
+#[async_trait]
+impl Deliveries for RemoteDeliveries {
+    async fn next(&mut self) -> Result<Delivery, ConsumeError> {
+        if self.sent.is_none() {
+            self.sent = Some(self.deliveries.next().await?);
+        }
+        let passed = self.network.call((&self.from, &self.to), "deliver", async {}).await;
+        match (passed, self.sent.take()) {
+            (Ok(()), Some(delivery)) => Ok(delivery),
+            _ => Err(ConsumeError::Unavailable("the connection broke".to_owned())),
+        }
+    }
+}
+
+#[async_trait]
+impl LogApi for RemoteNode {
+    async fn check_owner(&self, channel: &PChannel, term: Term) -> Result<(), AppendError> {
+        let answer = self.call_again("check", || self.node.check_owner(channel, term)).await;
+        answer.unwrap_or_else(|lost| Err(AppendError::NotReady(lost.to_string())))
     }
 
     async fn append(
@@ -86,6 +105,74 @@ impl NodeApi for RemoteNode {
         let answer =
             if keyed { self.call_again("append", call).await } else { self.call("append", call()).await };
         answer.unwrap_or_else(|lost| Err(AppendError::Unknown(lost.to_string())))
+    }
+
+    async fn begin_txn(
+        &self,
+        vchannel: &VChannel,
+        term: Term,
+        keepalive: Option<Duration>,
+    ) -> Result<TxnContext, AppendError> {
+        let answer = self.call("begin", self.node.begin_txn(vchannel, term, keepalive)).await;
+        answer.unwrap_or_else(|lost| Err(AppendError::Unknown(lost.to_string())))
+    }
+
+    async fn append_in_txn(
+        &self,
+        vchannel: &VChannel,
+        term: Term,
+        txn: TxnContext,
+        batch: Vec<Draft>,
+    ) -> Result<Appended, AppendError> {
+        let answer = self.call("append in txn", self.node.append_in_txn(vchannel, term, txn, batch)).await;
+        answer.unwrap_or_else(|lost| Err(AppendError::Unknown(lost.to_string())))
+    }
+
+    async fn commit_txn(
+        &self,
+        vchannel: &VChannel,
+        term: Term,
+        txn: TxnContext,
+    ) -> Result<Appended, AppendError> {
+        let answer = self.call_again("commit", || self.node.commit_txn(vchannel, term, txn)).await;
+        answer.unwrap_or_else(|lost| Err(AppendError::Unknown(lost.to_string())))
+    }
+
+    async fn rollback_txn(
+        &self,
+        vchannel: &VChannel,
+        term: Term,
+        txn: TxnContext,
+    ) -> Result<(), AppendError> {
+        let answer = self.call("rollback", self.node.rollback_txn(vchannel, term, txn)).await;
+        answer.unwrap_or_else(|lost| Err(AppendError::Unknown(lost.to_string())))
+    }
+
+    async fn consume(
+        &self,
+        channel: &PChannel,
+        term: Term,
+        subscription: Subscription,
+    ) -> Result<Box<dyn Deliveries>, ConsumeError> {
+        let opened = self.call("consume", self.node.consume(channel, term, subscription)).await;
+        let deliveries = opened.unwrap_or_else(|lost| Err(ConsumeError::Unavailable(lost.to_string())))?;
+        let (from, to) = (self.from.clone(), self.to.clone());
+        let network = self.network.clone();
+        Ok(Box::new(RemoteDeliveries { from, to, network, deliveries, sent: None }))
+    }
+}
+
+#[async_trait]
+impl NodeApi for RemoteNode {
+    async fn open_channel(&self, channel: &PChannel, term: Term) -> Result<(), NodeError> {
+        self.terms.asked(channel, term, self.info.id).await;
+        let opened = self.call_again("open", || async { self.node.open_channel(channel, term).await });
+        opened.await.unwrap_or_else(|lost| Err(NodeError::Unavailable(lost.to_string())))
+    }
+
+    async fn close_channel(&self, channel: &PChannel, term: Term) -> Result<(), NodeError> {
+        let closed = self.call_again("close", || self.node.close_channel(channel, term)).await;
+        closed.unwrap_or_else(|lost| Err(NodeError::Unavailable(lost.to_string())))
     }
 
     async fn forget_broadcasts(&self, channel: &PChannel, term: Term, broadcasts: &[BroadcastId]) {

@@ -9,10 +9,10 @@ use bytes::Bytes;
 use cinclus_client::{Client, ClientConfig, Nodes};
 use cinclus_env::Env;
 use cinclus_rpc::{
-    AppendError, Appended, ChannelStatus, NodeApi, NodeError, QueryAnswer, ReadError, SearchAnswer,
-    ShardQuery, ShardSearch, ShardStatistics,
+    AppendError, Appended, ChannelStatus, ConsumeError, Deliveries, LogApi, NodeApi, NodeError, QueryAnswer,
+    ReadError, SearchAnswer, ShardQuery, ShardSearch, ShardStatistics, Subscription,
 };
-use cinclus_types::message::{Draft, Header};
+use cinclus_types::message::{Draft, Header, TxnContext};
 use cinclus_types::{
     Assignment, AssignmentView, BroadcastId, CollectionId, NodeId, NodeInfo, PChannel, Term, Tick, VChannel,
 };
@@ -37,6 +37,49 @@ fn not_ready() -> Result<Appended, AppendError> {
 }
 
 #[async_trait]
+impl LogApi for Scripted {
+    async fn append(&self, _: &PChannel, term: Term, _: Vec<Draft>) -> Result<Appended, AppendError> {
+        self.asked.lock().push(term);
+        self.appends.lock().pop_front().unwrap_or_else(|| Ok(done(term.0 as u64)))
+    }
+
+    async fn check_owner(&self, _: &PChannel, _: Term) -> Result<(), AppendError> {
+        Ok(())
+    }
+
+    async fn begin_txn(&self, _: &VChannel, _: Term, _: Option<Duration>) -> Result<TxnContext, AppendError> {
+        Err(AppendError::NotOwner)
+    }
+
+    async fn append_in_txn(
+        &self,
+        _: &VChannel,
+        _: Term,
+        _: TxnContext,
+        _: Vec<Draft>,
+    ) -> Result<Appended, AppendError> {
+        Err(AppendError::NotOwner)
+    }
+
+    async fn commit_txn(&self, _: &VChannel, _: Term, _: TxnContext) -> Result<Appended, AppendError> {
+        Err(AppendError::NotOwner)
+    }
+
+    async fn rollback_txn(&self, _: &VChannel, _: Term, _: TxnContext) -> Result<(), AppendError> {
+        Err(AppendError::NotOwner)
+    }
+
+    async fn consume(
+        &self,
+        _: &PChannel,
+        _: Term,
+        _: Subscription,
+    ) -> Result<Box<dyn Deliveries>, ConsumeError> {
+        Err(ConsumeError::NotOwner)
+    }
+}
+
+#[async_trait]
 impl NodeApi for Scripted {
     async fn open_channel(&self, _: &PChannel, _: Term) -> Result<(), NodeError> {
         Ok(())
@@ -44,11 +87,6 @@ impl NodeApi for Scripted {
 
     async fn close_channel(&self, _: &PChannel, _: Term) -> Result<(), NodeError> {
         Ok(())
-    }
-
-    async fn append(&self, _: &PChannel, term: Term, _: Vec<Draft>) -> Result<Appended, AppendError> {
-        self.asked.lock().push(term);
-        self.appends.lock().pop_front().unwrap_or_else(|| Ok(done(term.0 as u64)))
     }
 
     async fn forget_broadcasts(&self, channel: &PChannel, term: Term, broadcasts: &[BroadcastId]) {

@@ -5,14 +5,12 @@ use std::sync::Arc;
 
 use cinclus_env::TaskGroup;
 use cinclus_query::{Delegator, Tsafe};
-use cinclus_rpc::{AppendError, Appended};
-use cinclus_types::message::Draft;
 use cinclus_types::{PChannel, Term, Tick, VChannel};
 use cinclus_wal::Wal;
 use parking_lot::{Mutex, RwLock};
 
 use crate::config::OwnershipProof;
-use crate::ending::{Ending, corrupt_append};
+use crate::ending::Ending;
 use crate::metrics::NodeMetrics;
 use crate::position::OwnPosition;
 
@@ -75,14 +73,5 @@ impl Channel {
     /// The log as its delegators follow it.
     pub(crate) fn position(&self) -> OwnPosition {
         OwnPosition { wal: self.wal.clone(), proof: self.proof }
-    }
-
-    /// Appends to the log; if it turns out to be corrupt, the error names it.
-    pub(crate) async fn append(&self, batch: Vec<Draft>) -> Result<Appended, AppendError> {
-        let appended = self.wal.append(batch).await;
-        if let Err(AppendError::Corrupt(reason)) = &appended {
-            return Err(corrupt_append(&self.channel, reason));
-        }
-        appended
     }
 }

@@ -33,6 +33,9 @@ pub struct NodeConfig {
     pub retention_age: Duration,
     /// How a Strong read knows that this node still owns the log.
     pub proof: OwnershipProof,
+    /// Subscriptions that are served at once, over all logs of the node. One reads ahead what its storage gives
+    /// at once, and no more.
+    pub subscriptions_max: usize,
     /// An object that the catalog does not name is removed when it is so old.
     pub orphan_grace: Duration,
 }
@@ -47,6 +50,7 @@ impl Default for NodeConfig {
             retention_bytes: 0,
             retention_age: Duration::ZERO,
             proof: OwnershipProof::Lock,
+            subscriptions_max: 4096,
             orphan_grace: Duration::from_secs(600),
         }
     }

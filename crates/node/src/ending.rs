@@ -31,6 +31,11 @@ impl Ending {
         }
     }
 
+    /// A reason that names the log too.
+    pub(crate) fn named(&self, reason: &str) -> String {
+        format!("{}: {reason}", self.channel)
+    }
+
     /// What a read of a shard comes to, unless the pump has ended, or ends while the read waits for it.
     pub(crate) async fn or<T>(
         &self,

@@ -6,14 +6,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use cinclus_catalog::{Collections, Segments};
-use cinclus_env::{DynTickSource, Env, MemoryFull, MemoryPart};
+use cinclus_env::{DynTickSource, Env, MemoryPart};
 use cinclus_log_storage::DynLogStorage;
 use cinclus_query::{Delegator, DelegatorParts, LogPosition as _, Tsafe, Workers};
 use cinclus_rpc::{
-    AppendError, Appended, ChannelStatus, NodeApi, NodeError, QueryAnswer, ReadError, SearchAnswer,
-    ShardQuery, ShardRead, ShardSearch, ShardStatistics,
+    ChannelStatus, NodeApi, NodeError, QueryAnswer, ReadError, SearchAnswer, ShardQuery, ShardRead,
+    ShardSearch, ShardStatistics,
 };
-use cinclus_types::message::{Draft, Kind};
 use cinclus_types::{BroadcastId, PChannel, Term, Tick, VChannel};
 use cinclus_wal::{OpenError, WalParts};
 use futures::future::join_all;
@@ -25,18 +24,17 @@ use crate::NodeConfig;
 use crate::backlog::Backlog;
 use crate::channel::{Channel, Shards};
 use crate::control::Control;
-use crate::ending::{Ending, corrupt_append, corrupt_read};
+use crate::ending::{Ending, corrupt_read};
 use crate::loader::{Loader, LoaderSignal};
 use crate::metrics::NodeMetrics;
 use crate::persist::Persister;
 use crate::pump::Pump;
 use crate::restore::{RestorePoint, restore};
+use crate::serve::Subscriptions;
 use crate::sweep::sweep_now_and_then;
 
 /// Messages that may wait for a pump.
 const CONTROL_QUEUE: usize = 64;
-/// Bytes of a record beside its payload, as a rule.
-const PROPERTIES_BYTES: u64 = 512;
 /// How long closing a log waits for its tasks.
 const CLOSE_BOUND: Duration = Duration::from_secs(5);
 /// How long a call to persist waits for the pump.
@@ -92,13 +90,14 @@ struct Hosted {
 pub struct Node {
     pub(crate) parts: NodeParts,
     pub(crate) config: NodeConfig,
-    backlog: Backlog,
-    growing: MemoryPart,
+    pub(crate) backlog: Backlog,
+    pub(crate) growing: MemoryPart,
+    pub(crate) subscriptions: Subscriptions,
     hosted: Mutex<BTreeMap<PChannel, Hosted>>,
     /// The greatest term that was asked for, of each log.
     terms: Mutex<BTreeMap<PChannel, Term>>,
     /// What is wrong with logs that could not be opened.
-    broken: Mutex<BTreeMap<PChannel, String>>,
+    pub(crate) broken: Mutex<BTreeMap<PChannel, String>>,
     /// One opening or closing of a log at a time.
     turns: Mutex<BTreeMap<PChannel, Arc<tokio::sync::Mutex<()>>>>,
 }
@@ -111,6 +110,7 @@ impl Node {
         let node = Arc::new(Node {
             backlog: Backlog::new(config.recovery_log_bytes_max, &parts.env.telemetry),
             growing: parts.growing(),
+            subscriptions: Subscriptions::new(config.subscriptions_max, &parts.env.telemetry),
             parts,
             config,
             hosted: Mutex::default(),
@@ -227,7 +227,7 @@ impl Node {
         }
     }
 
-    fn channel(&self, channel: &PChannel) -> Option<Channel> {
+    pub(crate) fn channel(&self, channel: &PChannel) -> Option<Channel> {
         self.hosted.lock().get(channel).map(|hosted| hosted.channel.clone())
     }
 
@@ -283,17 +283,6 @@ impl Node {
     }
 }
 
-/// Bytes of the rows and of the deletes in a batch.
-fn bytes_of(batch: &[Draft]) -> (u64, u64) {
-    let bytes = |draft: &Draft| draft.payload.len() as u64 + PROPERTIES_BYTES;
-    let of = |kind| batch.iter().filter(|draft| draft.kind() == kind).map(bytes).sum();
-    (of(Kind::Insert), of(Kind::Delete))
-}
-
-fn full(full: MemoryFull) -> AppendError {
-    AppendError::OutOfMemory { need: full.need, used: full.used, limit: full.limit }
-}
-
 fn open_failed(channel: &PChannel, error: OpenError) -> NodeError {
     if let OpenError::Corrupt(reason) = error {
         NodeError::Corrupt { channel: channel.clone(), reason }
@@ -324,32 +313,6 @@ impl NodeApi for Node {
             self.shut(hosted).await;
         }
         Ok(())
-    }
-
-    async fn append(
-        &self,
-        channel: &PChannel,
-        term: Term,
-        batch: Vec<Draft>,
-    ) -> Result<Appended, AppendError> {
-        let Some(hosted) = self.channel(channel) else {
-            let broken = self.broken.lock().get(channel).cloned();
-            return Err(broken.map_or(AppendError::NotOwner, |reason| corrupt_append(channel, &reason)));
-        };
-        if hosted.term != term {
-            return Err(AppendError::NotOwner);
-        }
-        if let Some(reason) = hosted.ending.corruption() {
-            return Err(corrupt_append(channel, &reason));
-        }
-        let (rows, deletes) = bytes_of(&batch);
-        if rows + deletes == 0 {
-            return hosted.append(batch).await;
-        }
-        // Refused before anything reaches the log; the pump counts the rows when they are applied.
-        let _room = self.growing.reserve(rows).map_err(full)?;
-        let _admitted = self.backlog.admit(rows + deletes, &*self.parts.env.clock).await?;
-        hosted.append(batch).await
     }
 
     async fn forget_broadcasts(&self, channel: &PChannel, term: Term, broadcasts: &[BroadcastId]) {

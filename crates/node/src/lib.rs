@@ -16,6 +16,7 @@ pub mod pump;
 pub mod restore;
 mod retention;
 mod round;
+mod serve;
 mod sweep;
 
 pub use backlog::Backlog;

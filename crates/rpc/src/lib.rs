@@ -7,6 +7,7 @@
 pub mod append;
 pub mod coord;
 pub mod ddl;
+pub mod log;
 pub mod merge;
 pub mod node;
 pub mod read;
@@ -15,6 +16,9 @@ pub mod worker;
 pub use append::{AppendError, Appended};
 pub use coord::{CoordApi, CoordError};
 pub use ddl::{Ddl, DdlDone, DdlError};
+pub use log::{
+    ConsumeError, Deliveries, Delivery, DeliveryKind, LogApi, ScanFilter, ScanFrom, Subscription, TxnEnds,
+};
 pub use merge::{compare_hits, keep_hits, keep_rows, merge_answers, merge_hits, take_of_group};
 pub use node::{ChannelStatus, NodeApi, NodeError, ShardStatistics};
 pub use read::{

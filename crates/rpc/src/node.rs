@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use cinclus_types::message::Draft;
 use cinclus_types::{Advice, BroadcastId, PChannel, PartitionId, Term, Tick, VChannel};
 
-use crate::{AppendError, Appended, QueryAnswer, ReadError, SearchAnswer, ShardQuery, ShardSearch};
+use crate::{LogApi, QueryAnswer, ReadError, SearchAnswer, ShardQuery, ShardSearch};
 
 /// Why a node could not open or close a log.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -67,23 +66,14 @@ pub struct ShardStatistics {
     pub serving: bool,
 }
 
-/// A streaming node.
+/// A streaming node: owns logs, and answers for the shards in them.
 #[async_trait]
-pub trait NodeApi: Send + Sync + 'static {
+pub trait NodeApi: LogApi {
     /// Opens a log under a term; returns when it serves. Opening it again under the same term is a success.
     async fn open_channel(&self, channel: &PChannel, term: Term) -> Result<(), NodeError>;
 
     /// Closes a log; reads stopped before this returns (Q3).
     async fn close_channel(&self, channel: &PChannel, term: Term) -> Result<(), NodeError>;
-
-    /// Appends messages to one VChannel (all of one, or one for the whole log): one message as it is, more
-    /// as one transaction. Returns when they are durable.
-    async fn append(
-        &self,
-        channel: &PChannel,
-        term: Term,
-        batch: Vec<Draft>,
-    ) -> Result<Appended, AppendError>;
 
     /// Every target of these broadcasts has acknowledged, and the coordinator has persisted that: the log
     /// need not remember them any more (C2). Nothing if it is not served here under that term: a log that

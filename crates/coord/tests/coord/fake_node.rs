@@ -1,16 +1,17 @@
 //! A node whose logs outlive processes: it remembers broadcasts as a log does, and checks what it is told.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use cinclus_coord::channels::ChannelRecord;
 use cinclus_coord::keys;
 use cinclus_meta::DynMetaStore;
 use cinclus_rpc::{
-    AppendError, Appended, ChannelStatus, NodeApi, NodeError, QueryAnswer, ReadError, SearchAnswer,
-    ShardQuery, ShardSearch, ShardStatistics,
+    AppendError, Appended, ChannelStatus, ConsumeError, Deliveries, LogApi, NodeApi, NodeError, QueryAnswer,
+    ReadError, SearchAnswer, ShardQuery, ShardSearch, ShardStatistics, Subscription,
 };
-use cinclus_types::message::Draft;
+use cinclus_types::message::{Draft, TxnContext};
 use cinclus_types::{BroadcastId, PChannel, Term, Tick, VChannel};
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -142,20 +143,7 @@ impl FakeNode {
 }
 
 #[async_trait]
-impl NodeApi for FakeNode {
-    async fn open_channel(&self, channel: &PChannel, term: Term) -> Result<(), NodeError> {
-        let failed = || NodeError::Unavailable("by the test".to_owned());
-        self.faults.run(format!("open {channel} {term}"), self.open(channel, term), failed, failed).await?;
-        if self.state.lock().hanging.contains(channel) {
-            std::future::pending::<()>().await;
-        }
-        Ok(())
-    }
-
-    async fn close_channel(&self, _: &PChannel, _: Term) -> Result<(), NodeError> {
-        Ok(())
-    }
-
+impl LogApi for FakeNode {
     async fn append(
         &self,
         channel: &PChannel,
@@ -175,6 +163,57 @@ impl NodeApi for FakeNode {
             }
         };
         self.faults.run(what, async { self.store(channel, term, draft) }, lost, refused).await
+    }
+
+    async fn check_owner(&self, _: &PChannel, _: Term) -> Result<(), AppendError> {
+        Ok(())
+    }
+
+    async fn begin_txn(&self, _: &VChannel, _: Term, _: Option<Duration>) -> Result<TxnContext, AppendError> {
+        Err(AppendError::NotOwner)
+    }
+
+    async fn append_in_txn(
+        &self,
+        _: &VChannel,
+        _: Term,
+        _: TxnContext,
+        _: Vec<Draft>,
+    ) -> Result<Appended, AppendError> {
+        Err(AppendError::NotOwner)
+    }
+
+    async fn commit_txn(&self, _: &VChannel, _: Term, _: TxnContext) -> Result<Appended, AppendError> {
+        Err(AppendError::NotOwner)
+    }
+
+    async fn rollback_txn(&self, _: &VChannel, _: Term, _: TxnContext) -> Result<(), AppendError> {
+        Err(AppendError::NotOwner)
+    }
+
+    async fn consume(
+        &self,
+        _: &PChannel,
+        _: Term,
+        _: Subscription,
+    ) -> Result<Box<dyn Deliveries>, ConsumeError> {
+        Err(ConsumeError::NotOwner)
+    }
+}
+
+#[async_trait]
+impl NodeApi for FakeNode {
+    async fn open_channel(&self, channel: &PChannel, term: Term) -> Result<(), NodeError> {
+        let failed = || NodeError::Unavailable("by the test".to_owned());
+        self.faults.run(format!("open {channel} {term}"), self.open(channel, term), failed, failed).await?;
+        if self.state.lock().hanging.contains(channel) {
+            std::future::pending::<()>().await;
+        }
+        Ok(())
+    }
+
+    async fn close_channel(&self, _: &PChannel, _: Term) -> Result<(), NodeError> {
+        Ok(())
     }
 
     async fn forget_broadcasts(&self, channel: &PChannel, _: Term, broadcasts: &[BroadcastId]) {

@@ -4,9 +4,11 @@
 #![allow(clippy::unwrap_used, reason = "a test stops where it fails")]
 
 mod backlog;
+mod consume;
 mod crash;
 mod drops;
 mod effects;
+mod failover;
 mod memory;
 mod model;
 mod ownership;

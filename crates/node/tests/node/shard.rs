@@ -36,7 +36,7 @@ impl Shard {
         format!("c{}", self.collection)
     }
 
-    fn schema(&self, dim: usize) -> CollectionSchema {
+    pub(crate) fn schema(&self, dim: usize) -> CollectionSchema {
         let fields = vec![
             FieldSchema::new(KEY, "key", DataType::Int64).as_primary_key(),
             FieldSchema::new(VALUE, "value", DataType::Int64),

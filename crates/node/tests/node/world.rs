@@ -12,8 +12,8 @@ use cinclus_meta::{Config, DynMetaStore, MemoryMetaStore};
 use cinclus_node::{Node, NodeConfig, NodeParts};
 use cinclus_query::OneWorker;
 use cinclus_rpc::{
-    AppendError, Appended, Freshness, NodeApi, NodeError, QueryAnswer, QueryPlan, ReadError, ShardQuery,
-    ShardRead,
+    AppendError, Appended, Freshness, LogApi, NodeApi, NodeError, QueryAnswer, QueryPlan, ReadError,
+    ShardQuery, ShardRead,
 };
 use cinclus_types::message::Draft;
 use cinclus_types::{ColumnData, MessageId, PChannel, PartitionId, SegmentEntry, Term, Tick};

@@ -194,7 +194,7 @@ impl Model {
             let (bodies, tick) = match assembler.push(message) {
                 Assembled::Nothing => continue,
                 Assembled::One(message) => (vec![message.clone()], message.tick()),
-                Assembled::Txn { bodies, commit } => (bodies, commit.tick()),
+                Assembled::Txn { bodies, commit, .. } => (bodies, commit.tick()),
             };
             for body in &bodies {
                 if body.kind() == Kind::Flush {

@@ -41,6 +41,8 @@ pub struct WriteAheadBuffer {
 pub(super) struct Shelf {
     start: Option<MessageId>,
     next: MessageId,
+    /// From where everything above the last message's tick can be read, transactions that were open then included.
+    resume: Option<MessageId>,
     frontier: Tick,
     entries: VecDeque<Entry>,
 }
@@ -76,8 +78,13 @@ impl WriteAheadBuffer {
     /// An empty buffer that nothing can be read from yet.
     #[must_use]
     pub fn new(budget: BufferBudget, age_max: Duration) -> WriteAheadBuffer {
-        let shelf =
-            Shelf { start: None, next: MessageId::EARLIEST, frontier: Tick::ZERO, entries: VecDeque::new() };
+        let shelf = Shelf {
+            start: None,
+            next: MessageId::EARLIEST,
+            resume: None,
+            frontier: Tick::ZERO,
+            entries: VecDeque::new(),
+        };
         let shelf = Arc::new(Mutex::new(shelf));
         budget.register(&shelf);
         WriteAheadBuffer { shelf, budget, age_max }
@@ -89,6 +96,7 @@ impl WriteAheadBuffer {
         let freed: u64 = shelf.entries.drain(..).map(|entry| entry.bytes).sum();
         shelf.start = Some(next);
         shelf.next = next;
+        shelf.resume = None;
         shelf.frontier = shelf.frontier.max(frontier);
         drop(shelf);
         self.budget.give_back(freed);
@@ -103,6 +111,7 @@ impl WriteAheadBuffer {
         for (message, bytes) in messages {
             debug_assert!(message.id() >= shelf.next, "messages come in the order of their ids");
             shelf.next = message.id().next();
+            shelf.resume = Some(message.last_confirmed());
             shelf.entries.push_back(Entry { message, bytes, at: now });
         }
         shelf.frontier = frontier;
@@ -139,11 +148,12 @@ impl WriteAheadBuffer {
         self.shelf.lock().start.is_some_and(|start| from >= start)
     }
 
-    /// The end: where the next message will stand, and the frontier. `None` before the first reset.
+    /// The frontier, and from where a reader gets everything with an effective tick above it. `None` until
+    /// there is a message since the last reset.
     #[must_use]
     pub fn end(&self) -> Option<(MessageId, Tick)> {
         let shelf = self.shelf.lock();
-        shelf.start.map(|_| (shelf.next, shelf.frontier))
+        shelf.resume.map(|resume| (resume, shelf.frontier))
     }
 
     /// From where a reader gets everything with an effective tick above `tick`, if the buffer knows.

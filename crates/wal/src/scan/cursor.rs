@@ -5,12 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cinclus_log_storage::{LogError, StoredRecord};
+use cinclus_rpc::{Delivery, DeliveryKind, ScanFilter, ScanFrom, TxnEnds};
 use cinclus_types::message::{Encoded, Kind, Message};
 use cinclus_types::{Checkpoint, MessageId, Tick};
 
 use super::catch_up::CatchUp;
-use super::delivery::{Delivery, DeliveryKind};
-use super::filter::{ScanFilter, ScanFrom};
 use crate::buffer::BufferRead;
 use crate::error::ScanError;
 use crate::shared::Shared;
@@ -25,8 +24,8 @@ const RETRY_MAX: Duration = Duration::from_secs(2);
 
 /// What a step came to.
 pub(super) enum Step {
-    /// Something happened; for a transaction with the message that committed it.
-    Delivered(Delivery, Option<Message>),
+    /// Something happened.
+    Delivered(Delivery),
     /// The storage has no more records, and the buffer does not go on from here.
     StorageEnd,
     /// Everything up to the published frontier was delivered.
@@ -117,8 +116,8 @@ impl Cursor {
             match &mut self.source {
                 Source::Start(from) => {
                     let from = *from;
-                    if !self.start(from).await? {
-                        return Ok(Step::StorageEnd);
+                    if let Some(step) = self.start(from).await? {
+                        return Ok(step);
                     }
                 }
                 Source::CatchUp(catch_up) => {
@@ -158,7 +157,7 @@ impl Cursor {
             BufferRead::End { frontier, .. } if frontier > self.tick => {
                 // Invariant W4. The buffer was empty from here on when it named this frontier.
                 self.tick = frontier;
-                Ok(Some(Step::Delivered(self.delivery(DeliveryKind::TimeTick, Vec::new()), None)))
+                Ok(Some(Step::Delivered(self.time_tick())))
             }
             BufferRead::End { .. } => Ok(Some(Step::TailEnd)),
             BufferRead::Evicted => {
@@ -168,13 +167,17 @@ impl Cursor {
         }
     }
 
-    /// Looks up where to start. Whether that is known: the end of a log that is not open yet is not.
-    async fn start(&mut self, from: ScanFrom) -> Result<bool, ScanError> {
+    /// Looks up where to start. The end of a log that is not open yet is not known; a reader that starts at
+    /// the end is told at once where that is.
+    async fn start(&mut self, from: ScanFrom) -> Result<Option<Step>, ScanError> {
         match from {
             ScanFrom::Earliest => self.start_earliest().await?,
             ScanFrom::Latest => {
-                let Some((next, frontier)) = self.shared.buffer.end() else { return Ok(false) };
-                (self.next, self.tick) = (next, frontier);
+                // Invariant W10. A transaction that is open now, and committed later, is not missed.
+                let Some((resume, frontier)) = self.shared.buffer.end() else {
+                    return Ok(Some(Step::StorageEnd));
+                };
+                (self.next, self.tick) = (resume, frontier);
             }
             ScanFrom::Checkpoint(Checkpoint { resume, tick }) => (self.next, self.tick) = (resume, tick),
             ScanFrom::Tick(tick) => {
@@ -186,7 +189,7 @@ impl Cursor {
             }
         }
         self.source = Source::CatchUp(CatchUp::default());
-        Ok(true)
+        Ok((from == ScanFrom::Latest).then(|| Step::Delivered(self.time_tick())))
     }
 
     async fn start_earliest(&mut self) -> Result<(), ScanError> {
@@ -241,30 +244,37 @@ impl Cursor {
     }
 
     fn deliver(&mut self, assembled: Assembled) -> Option<Step> {
-        let (kind, mut messages, commit) = match assembled {
+        let (kind, mut messages, txn) = match assembled {
             Assembled::Nothing => return None,
             Assembled::One(message) => (DeliveryKind::Message, vec![message], None),
-            Assembled::Txn { bodies, commit } => (DeliveryKind::Txn, bodies, Some(commit)),
+            Assembled::Txn { begin, bodies, commit } => {
+                (DeliveryKind::Txn, bodies, Some(TxnEnds { begin, commit }))
+            }
         };
-        let tick = commit.as_ref().or(messages.first()).map_or(Tick::ZERO, Message::tick);
+        let commit = txn.as_ref().map(|txn| &txn.commit);
+        let tick = commit.or(messages.first()).map_or(Tick::ZERO, Message::tick);
         // Invariant W10. What a checkpoint covers is not delivered again.
         if tick <= self.tick {
             return None;
         }
         self.tick = tick;
         if messages.first().is_some_and(|message| message.kind() == Kind::TimeTick) {
-            return Some(Step::Delivered(self.delivery(DeliveryKind::TimeTick, Vec::new()), None));
+            return Some(Step::Delivered(self.time_tick()));
         }
         messages.retain(|message| self.filter.takes(message));
-        if messages.is_empty() && commit.is_none() {
+        if messages.is_empty() && (txn.is_none() || self.filter.kinds.is_some()) {
             return None;
         }
-        Some(Step::Delivered(self.delivery(kind, messages), commit))
+        Some(Step::Delivered(self.delivery(kind, messages, txn)))
     }
 
-    fn delivery(&mut self, kind: DeliveryKind, messages: Vec<Message>) -> Delivery {
+    fn time_tick(&mut self) -> Delivery {
+        self.delivery(DeliveryKind::TimeTick, Vec::new(), None)
+    }
+
+    fn delivery(&mut self, kind: DeliveryKind, messages: Vec<Message>, txn: Option<TxnEnds>) -> Delivery {
         let log_bytes = std::mem::take(&mut self.log_bytes);
-        Delivery { tick: self.tick, messages, kind, checkpoint: self.checkpoint(), log_bytes }
+        Delivery { tick: self.tick, messages, kind, txn, checkpoint: self.checkpoint(), log_bytes }
     }
 }
 

@@ -2,14 +2,12 @@
 
 use std::sync::Arc;
 
-use cinclus_rpc::AppendError;
+use cinclus_rpc::{AppendError, Delivery, DeliveryKind, ScanFilter, ScanFrom};
 use cinclus_types::message::Message;
 use cinclus_types::{Checkpoint, SegmentId};
 use tokio::sync::{oneshot, watch};
 
 use super::cursor::{Cursor, Step};
-use super::delivery::{Delivery, DeliveryKind};
-use super::filter::{ScanFilter, ScanFrom};
 use crate::error::FeedError;
 use crate::recovery::{RecoveryCut, snapshot};
 use crate::shard::{Answer, DedupKey, DedupLimits, Effect, ShardState, closed_segments};
@@ -63,8 +61,8 @@ impl Feed {
                 Err(error) => return Err(self.fatal(error)),
             };
             match step {
-                Step::Delivered(delivery, commit) => {
-                    self.apply(&delivery, commit.as_ref());
+                Step::Delivered(delivery) => {
+                    self.apply(&delivery);
                     return Ok(delivery);
                 }
                 Step::StorageEnd => {
@@ -147,7 +145,7 @@ impl Feed {
         true
     }
 
-    fn apply(&mut self, delivery: &Delivery, commit: Option<&Message>) {
+    fn apply(&mut self, delivery: &Delivery) {
         self.log_bytes += delivery.log_bytes;
         if delivery.kind == DeliveryKind::TimeTick {
             return;
@@ -157,6 +155,7 @@ impl Feed {
                 self.state.apply(effect);
             }
         }
+        let commit = delivery.txn.as_ref().map(|txn| &txn.commit);
         let Some(said) = commit.or(delivery.messages.first()) else { return };
         if let Some(key) = DedupKey::of_message(said) {
             let ids = delivery.messages.iter().map(Message::id).collect();

@@ -8,12 +8,9 @@
 
 pub mod catch_up;
 pub mod cursor;
-pub mod delivery;
 pub mod feed;
-pub mod filter;
 pub mod scanner;
 
-pub use delivery::{Delivery, DeliveryKind};
+pub use cinclus_rpc::{Delivery, DeliveryKind, ScanFilter, ScanFrom};
 pub use feed::Feed;
-pub use filter::{ScanFilter, ScanFrom};
 pub use scanner::Scanner;

@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
+use cinclus_rpc::{Delivery, ScanFilter, ScanFrom};
 use tokio::sync::watch;
 
 use super::cursor::{Cursor, Step};
-use super::delivery::Delivery;
-use super::filter::{ScanFilter, ScanFrom};
 use crate::error::ScanError;
 use crate::shared::Shared;
 
@@ -33,7 +32,7 @@ impl Scanner {
             self.news.borrow_and_update();
             let closed = self.shared.closed();
             match self.cursor.step().await? {
-                Step::Delivered(delivery, _) => return Ok(delivery),
+                Step::Delivered(delivery) => return Ok(delivery),
                 Step::StorageEnd | Step::TailEnd => {}
             }
             if let Some(closed) = closed {

@@ -17,6 +17,8 @@ pub enum Assembled {
     One(Message),
     /// A transaction became visible with its commit (W5).
     Txn {
+        /// The message that began it.
+        begin: Message,
         /// Its rows and deletes in order; empty for one without any.
         bodies: Vec<Message>,
         /// The message that made it visible.
@@ -29,7 +31,14 @@ pub enum Assembled {
 #[derive(Clone, Debug, Default)]
 pub struct Assembler {
     open: TxnTable,
-    bodies: FxHashMap<TxnId, Vec<Message>>,
+    parts: FxHashMap<TxnId, Parts>,
+}
+
+/// What came of an open transaction so far.
+#[derive(Clone, Debug)]
+struct Parts {
+    begin: Message,
+    bodies: Vec<Message>,
 }
 
 impl Assembler {
@@ -47,34 +56,34 @@ impl Assembler {
                 keepalive: *keepalive,
                 placed: BTreeMap::new(),
             };
-            self.begin(id, opened);
+            self.begin(id, opened, message);
             Assembled::Nothing
         } else if message.header() == &Header::CommitTxn {
             self.open.end(id);
             // Invariant W5. A commit whose begin was not read belongs to a transaction that the reader's
             // checkpoint lies behind, or that expired.
-            match self.bodies.remove(&id) {
-                Some(bodies) => Assembled::Txn { bodies, commit: message },
+            match self.parts.remove(&id) {
+                Some(Parts { begin, bodies }) => Assembled::Txn { begin, bodies, commit: message },
                 None => Assembled::Nothing,
             }
         } else if message.header() == &Header::RollbackTxn {
             self.open.end(id);
-            self.bodies.remove(&id);
+            self.parts.remove(&id);
             Assembled::Nothing
         } else {
-            if let Some(bodies) = self.bodies.get_mut(&id) {
+            if let Some(parts) = self.parts.get_mut(&id) {
                 self.open.body(id, message.tick(), placed(message.header()));
-                bodies.push(message);
+                parts.bodies.push(message);
             }
             Assembled::Nothing
         }
     }
 
     /// A begin that comes twice counts once.
-    fn begin(&mut self, id: TxnId, opened: OpenTxn) {
-        if !self.bodies.contains_key(&id) {
+    fn begin(&mut self, id: TxnId, opened: OpenTxn, begin: Message) {
+        if !self.parts.contains_key(&id) {
             self.open.begin(id, opened);
-            self.bodies.insert(id, Vec::new());
+            self.parts.insert(id, Parts { begin, bodies: Vec::new() });
         }
     }
 
@@ -93,7 +102,7 @@ impl Assembler {
 
     fn expire(&mut self, tick: Tick) {
         while let Some((id, _)) = self.open.pop_expired(tick) {
-            self.bodies.remove(&id);
+            self.parts.remove(&id);
         }
     }
 }

@@ -99,10 +99,30 @@ async fn latest_begins_behind_what_is_acknowledged() {
     wal.append(vec![create_collection(&shard, 7)]).await.unwrap();
     wal.append(vec![insert(&shard, 7, "before")]).await.unwrap();
     let mut latest = wal.scan(ScanFrom::Latest, ScanFilter::of(shard.clone()));
+    let start = latest.next().await.unwrap();
+    assert_eq!((start.kind, start.tick), (DeliveryKind::TimeTick, wal.frontier()));
     let none = cinclus_env::timeout(&*world.env.clock, Duration::from_millis(1), latest.next()).await;
     assert!(none.is_err());
     wal.append(vec![insert(&shard, 7, "after")]).await.unwrap();
     assert_eq!(texts(&drain(&world, &mut latest).await), ["after"]);
+    let mut again = wal.scan(ScanFrom::Checkpoint(start.checkpoint), ScanFilter::of(shard));
+    assert_eq!(texts(&drain(&world, &mut again).await), ["after"], "from the start that it was told");
+}
+
+#[tokio::test(start_paused = true)]
+async fn latest_does_not_miss_a_transaction_that_is_open() {
+    let world = World::new(47).await;
+    let (wal, _pump) = world.serve(1, WalConfig::default()).await;
+    let shard = world.shard(7);
+    wal.append(vec![create_collection(&shard, 7)]).await.unwrap();
+    let txn = wal.begin_txn(&shard, None).await.unwrap();
+    wal.append_in_txn(txn, vec![insert(&shard, 7, "in it before")]).await.unwrap();
+    wal.append(vec![insert(&shard, 7, "before")]).await.unwrap();
+    let mut latest = wal.scan(ScanFrom::Latest, ScanFilter::of(shard.clone()));
+    latest.next().await.unwrap();
+    wal.append(vec![insert(&shard, 7, "after")]).await.unwrap();
+    wal.commit_txn(&shard, txn).await.unwrap();
+    assert_eq!(texts(&drain(&world, &mut latest).await), ["after", "in it before"], "W4");
 }
 
 #[tokio::test(start_paused = true)]

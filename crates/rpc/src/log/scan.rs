@@ -1,4 +1,4 @@
-//! What a reader asks for.
+//! What a reader of a log asks for.
 
 use cinclus_types::message::{Kind, Message};
 use cinclus_types::{Checkpoint, Tick, VChannel};
@@ -8,7 +8,8 @@ use cinclus_types::{Checkpoint, Tick, VChannel};
 pub enum ScanFrom {
     /// At the earliest record that is still there.
     Earliest,
-    /// Behind the published frontier of the moment when the reader first reads.
+    /// Behind the published frontier of the moment when the reader first reads. A TimeTick at that frontier is
+    /// delivered at once: its checkpoint is the start for who comes again.
     Latest,
     /// Where another reader stopped.
     Checkpoint(Checkpoint),
@@ -21,7 +22,7 @@ pub enum ScanFrom {
 pub struct ScanFilter {
     /// Of this VChannel only.
     pub vchannel: Option<VChannel>,
-    /// Of these kinds only; in a transaction its bodies count.
+    /// Of these kinds only; in a transaction its bodies count, and one without any of these is not delivered.
     pub kinds: Option<Vec<Kind>>,
 }
 
@@ -33,7 +34,8 @@ impl ScanFilter {
     }
 
     /// Whether a record may matter: messages of the whole log always do.
-    pub(super) fn takes_channel_of(&self, message: &Message) -> bool {
+    #[must_use]
+    pub fn takes_channel_of(&self, message: &Message) -> bool {
         match (&self.vchannel, message.vchannel()) {
             (Some(wanted), Some(vchannel)) => wanted == vchannel,
             (None, _) | (_, None) => true,
@@ -41,7 +43,17 @@ impl ScanFilter {
     }
 
     /// Whether a message is to be delivered.
-    pub(super) fn takes(&self, message: &Message) -> bool {
+    #[must_use]
+    pub fn takes(&self, message: &Message) -> bool {
         self.kinds.as_ref().is_none_or(|kinds| kinds.contains(&message.kind()))
     }
+}
+
+/// Where a reader starts, and what it gets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subscription {
+    /// Where.
+    pub from: ScanFrom,
+    /// What.
+    pub filter: ScanFilter,
 }

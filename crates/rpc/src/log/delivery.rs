@@ -1,4 +1,4 @@
-//! What a reader gets.
+//! What a reader of a log gets.
 
 use cinclus_types::message::Message;
 use cinclus_types::{Checkpoint, Tick};
@@ -14,6 +14,15 @@ pub enum DeliveryKind {
     TimeTick,
 }
 
+/// The messages around the bodies of a transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TxnEnds {
+    /// Begins it.
+    pub begin: Message,
+    /// Made it visible.
+    pub commit: Message,
+}
+
 /// The next thing that happened in a PChannel. Effective ticks strictly increase from one delivery to
 /// the next.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +33,8 @@ pub struct Delivery {
     pub messages: Vec<Message>,
     /// What it is.
     pub kind: DeliveryKind,
+    /// Begin and commit of a transaction; `None` if it is none.
+    pub txn: Option<TxnEnds>,
     /// From where to resume after this delivery (W10).
     pub checkpoint: Checkpoint,
     /// Bytes of log that were read since the delivery before.
