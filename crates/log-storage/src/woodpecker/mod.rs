@@ -20,6 +20,7 @@ pub mod metadata_values;
 mod metrics;
 pub mod object;
 pub mod roll;
+mod state;
 pub mod truncate;
 
 pub use local::{LocalConfig, WoodpeckerLocal};

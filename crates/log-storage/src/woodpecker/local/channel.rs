@@ -7,28 +7,24 @@ use std::sync::Arc;
 use cinclus_env::{TaskGroup, TaskHandle};
 use cinclus_types::{MessageId, PChannel};
 use parking_lot::Mutex;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::pipe::Pipe;
 use super::segment::Segment;
-use crate::error::LogError;
 use crate::woodpecker::metadata::Fence;
+use crate::woodpecker::state::LogState;
 
 /// One log. Opens, loads and truncations take turns; readers and the writer go on meanwhile.
 pub(super) struct Log {
     pub(super) channel: PChannel,
-    turn: Arc<Semaphore>,
-    state: Mutex<State>,
+    pub(super) state: LogState,
+    known: Mutex<Known>,
 }
 
 #[derive(Default)]
-struct State {
+struct Known {
     /// Where its files are, once it was loaded.
     dir: Option<PathBuf>,
     segments: BTreeMap<u64, Arc<Segment>>,
-    earliest: MessageId,
-    /// Why the log is closed: damage that the last open found.
-    damage: Option<LogError>,
     open: Option<Open>,
 }
 
@@ -52,20 +48,15 @@ impl Open {
 
 impl Log {
     pub(super) fn new(channel: PChannel) -> Log {
-        Log { channel, turn: Arc::new(Semaphore::new(1)), state: Mutex::default() }
-    }
-
-    /// Waits until nobody else opens, loads or truncates this log.
-    pub(super) async fn turn(&self) -> OwnedSemaphorePermit {
-        self.turn.clone().acquire_owned().await.expect("the semaphore is never closed")
+        Log { channel, state: LogState::new(), known: Mutex::default() }
     }
 
     pub(super) fn is_loaded(&self) -> bool {
-        self.state.lock().dir.is_some()
+        self.known.lock().dir.is_some()
     }
 
     pub(super) fn dir(&self) -> Option<PathBuf> {
-        self.state.lock().dir.clone()
+        self.known.lock().dir.clone()
     }
 
     pub(super) fn set_loaded(
@@ -74,77 +65,52 @@ impl Log {
         earliest: MessageId,
         segments: BTreeMap<u64, Arc<Segment>>,
     ) {
-        let mut state = self.state.lock();
-        state.dir = Some(dir);
-        state.earliest = state.earliest.max(earliest);
-        state.segments = segments;
-    }
-
-    pub(super) fn set_damage(&self, damage: LogError) {
-        self.state.lock().damage = Some(damage);
+        self.state.raise_earliest(earliest);
+        let mut known = self.known.lock();
+        known.dir = Some(dir);
+        known.segments = segments;
     }
 
     /// A writer was opened: the log is sound.
     pub(super) fn set_open(&self, open: Open) {
-        let mut state = self.state.lock();
-        state.open = Some(open);
-        state.damage = None;
+        self.known.lock().open = Some(open);
+        self.state.is_sound();
     }
 
     pub(super) fn take_open(&self) -> Option<Open> {
-        self.state.lock().open.take()
+        self.known.lock().open.take()
     }
 
     /// The fence value of the newest open.
     pub(super) fn fence(&self) -> Option<Fence> {
-        self.state.lock().open.as_ref().map(|open| open.fence)
+        self.known.lock().open.as_ref().map(|open| open.fence)
     }
 
     pub(super) fn add_segment(&self, segment: Arc<Segment>) {
-        self.state.lock().segments.insert(segment.id, segment);
+        self.known.lock().segments.insert(segment.id, segment);
     }
 
     pub(super) fn segment(&self, id: u64) -> Option<Arc<Segment>> {
-        self.state.lock().segments.get(&id).cloned()
+        self.known.lock().segments.get(&id).cloned()
     }
 
     pub(super) fn segment_ids(&self) -> Vec<u64> {
-        self.state.lock().segments.keys().copied().collect()
+        self.known.lock().segments.keys().copied().collect()
     }
 
     pub(super) fn remove_segments(&self, ids: &[u64]) {
-        self.state.lock().segments.retain(|id, _| !ids.contains(id));
+        self.known.lock().segments.retain(|id, _| !ids.contains(id));
     }
 
     /// The first segment whose number is `id` or higher.
     pub(super) fn segment_from(&self, id: u64) -> Option<Arc<Segment>> {
-        self.state.lock().segments.range(id..).next().map(|(_, segment)| segment.clone())
+        self.known.lock().segments.range(id..).next().map(|(_, segment)| segment.clone())
     }
 
     /// The segment that records go to, or went last.
     pub(super) fn last_with_records(&self) -> Option<Arc<Segment>> {
-        let state = self.state.lock();
+        let known = self.known.lock();
         let with_records = |segment: &&Arc<Segment>| !segment.is_open_and_empty();
-        state.segments.values().rev().find(with_records).cloned()
-    }
-
-    pub(super) fn earliest(&self) -> MessageId {
-        self.state.lock().earliest
-    }
-
-    pub(super) fn raise_earliest(&self, point: MessageId) {
-        let mut state = self.state.lock();
-        // Invariant L6: only forward.
-        state.earliest = state.earliest.max(point);
-    }
-
-    /// Whether a reader may go on from `from`.
-    pub(super) fn check_readable(&self, from: MessageId) -> Result<(), LogError> {
-        let state = self.state.lock();
-        match &state.damage {
-            Some(damage) => Err(damage.clone()),
-            None if from < state.earliest => Err(LogError::Truncated { earliest: state.earliest }),
-            None => Ok(()),
-        }
+        known.segments.values().rev().find(with_records).cloned()
     }
 }

@@ -65,7 +65,7 @@ impl LocalReader {
             let Some(mut open) = self.open.take() else {
                 if self.open_next().await? { continue } else { return Ok(Vec::new()) }
             };
-            self.log.check_readable(self.id(self.segment, self.entry))?;
+            self.log.state.check_readable(self.id(self.segment, self.entry))?;
             open.refresh();
             if open.offset < open.window.limit() {
                 let records = self.read_block(&mut open).await?;
@@ -87,7 +87,7 @@ impl LocalReader {
         if self.segment == u64::MAX {
             return Ok(false);
         }
-        self.log.check_readable(self.id(self.segment, self.entry))?;
+        self.log.state.check_readable(self.id(self.segment, self.entry))?;
         let Some(segment) = self.log.segment_from(self.segment) else { return Ok(false) };
         if segment.id > self.segment {
             (self.segment, self.entry) = (segment.id, 0);
@@ -112,7 +112,7 @@ impl LocalReader {
             Ok(file) => file,
             Err(DiskError::NotFound { .. }) => {
                 // It may have been truncated just now.
-                self.log.check_readable(self.id(self.segment, self.entry))?;
+                self.log.state.check_readable(self.id(self.segment, self.entry))?;
                 return Err(corrupt(&segment, 0, "the file is missing"));
             }
             Err(error) => return Err(error.into()),

@@ -67,7 +67,7 @@ impl WoodpeckerLocal {
         if log.is_loaded() {
             return Ok(log);
         }
-        let _turn = log.turn().await;
+        let _turn = log.state.turn().await;
         if log.is_loaded() {
             return Ok(log);
         }
@@ -211,7 +211,7 @@ impl WoodpeckerLocal {
     /// Removes the files of segments that lie below the truncation point, then forgets them.
     async fn drop_segments(&self, log: &Log, fence: Option<&Fence>) -> Result<(), LogError> {
         let ids = log.segment_ids();
-        let gone = droppable(&ids, log.earliest());
+        let gone = droppable(&ids, log.state.earliest());
         let Some(log_dir) = log.dir().filter(|_| !gone.is_empty()) else { return Ok(()) };
         for id in gone {
             match self.env.disk.remove_dir_all(&files::segment_dir(&log_dir, *id)).await {
@@ -248,36 +248,36 @@ impl LogStorage for WoodpeckerLocal {
         options: OpenOptions,
     ) -> Result<Box<dyn LogWriter>, LogError> {
         let log = self.log(channel);
-        let _turn = log.turn().await;
+        let _turn = log.state.turn().await;
         let opened = self.open_log(&log, options).await;
         if let Err(damage @ LogError::Corrupt { .. }) = &opened {
             tracing::error!(channel = %channel, %damage, "the log stays closed");
-            log.set_damage(damage.clone());
+            log.state.set_damage(damage.clone());
         }
         Ok(Box::new(opened?))
     }
 
     async fn read(&self, channel: &PChannel, from: MessageId) -> Result<Box<dyn LogReader>, LogError> {
         let log = self.loaded(channel).await?;
-        log.check_readable(from)?;
+        log.state.check_readable(from)?;
         Ok(Box::new(LocalReader::new(log, &self.env, self.config.clone(), from)))
     }
 
     async fn truncate(&self, channel: &PChannel, upto: MessageId) -> Result<(), LogError> {
         let log = self.loaded(channel).await?;
-        let _turn = log.turn().await;
+        let _turn = log.state.turn().await;
         let fence = log.fence();
         let point = self.clamp(&log, upto);
-        if point > log.earliest() {
+        if point > log.state.earliest() {
             let first = (point.segment(), point.entry());
             self.metadata.truncate_before(channel, fence.as_ref(), first).await?;
-            log.raise_earliest(point);
+            log.state.raise_earliest(point);
         }
         self.drop_segments(&log, fence.as_ref()).await
     }
 
     async fn earliest(&self, channel: &PChannel) -> Result<MessageId, LogError> {
-        Ok(self.loaded(channel).await?.earliest())
+        Ok(self.loaded(channel).await?.state.earliest())
     }
 
     async fn channels(&self) -> Result<Vec<PChannel>, LogError> {

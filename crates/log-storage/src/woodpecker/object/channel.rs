@@ -6,28 +6,25 @@ use std::sync::Arc;
 use cinclus_env::{TaskGroup, TaskHandle};
 use cinclus_types::{MessageId, PChannel};
 use parking_lot::Mutex;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::pipe::Pipe;
 use super::segment::Segment;
 use crate::error::LogError;
 use crate::woodpecker::metadata::{Fence, LogEntry, SegmentState};
+use crate::woodpecker::state::LogState;
 
 /// One log. Opens and truncations take turns; readers and the writer go on meanwhile.
 pub(super) struct Log {
     pub(super) channel: PChannel,
-    turn: Arc<Semaphore>,
-    state: Mutex<State>,
+    pub(super) state: LogState,
+    known: Mutex<Known>,
 }
 
 #[derive(Default)]
-struct State {
+struct Known {
     /// Its number, once it was loaded.
     id: Option<i64>,
     segments: BTreeMap<u64, Arc<Segment>>,
-    earliest: MessageId,
-    /// Why the log is closed: damage that the last open found.
-    damage: Option<LogError>,
     open: Option<Open>,
 }
 
@@ -52,111 +49,81 @@ impl Open {
 
 impl Log {
     pub(super) fn new(channel: PChannel) -> Log {
-        Log { channel, turn: Arc::new(Semaphore::new(1)), state: Mutex::default() }
-    }
-
-    /// Waits until nobody else opens or truncates this log.
-    pub(super) async fn turn(&self) -> OwnedSemaphorePermit {
-        self.turn.clone().acquire_owned().await.expect("the semaphore is never closed")
+        Log { channel, state: LogState::new(), known: Mutex::default() }
     }
 
     /// The log's number.
     pub(super) fn id(&self) -> Option<i64> {
-        self.state.lock().id
+        self.known.lock().id
     }
 
     /// The pipe of this process, if it has one that is alive: then everything about the log is known here.
     pub(super) fn live(&self) -> Option<Arc<Pipe>> {
-        let state = self.state.lock();
-        state.open.as_ref().map(|open| open.pipe.clone()).filter(|pipe| !pipe.is_dead())
+        let known = self.known.lock();
+        known.open.as_ref().map(|open| open.pipe.clone()).filter(|pipe| !pipe.is_dead())
     }
 
     /// Takes up what the metadata says. Segments that are known stay the same for their readers.
     pub(super) fn take_up(&self, entry: &LogEntry, earliest: MessageId) {
-        let mut state = self.state.lock();
-        state.id = Some(entry.meta.log_id);
-        state.earliest = state.earliest.max(earliest);
+        self.state.raise_earliest(earliest);
+        let mut known = self.known.lock();
+        known.id = Some(entry.meta.log_id);
         // What was read may be older than what is known: a newer segment stays.
         let newest = entry.segments.keys().next_back().copied();
-        state.segments.retain(|id, _| entry.segments.contains_key(id) || Some(*id) > newest);
+        known.segments.retain(|id, _| entry.segments.contains_key(id) || Some(*id) > newest);
         for (id, segment) in &entry.segments {
-            let known = state.segments.get(id);
+            let there = known.segments.get(id);
             match segment.meta.state() {
                 SegmentState::Truncated => {
-                    state.segments.remove(id);
+                    known.segments.remove(id);
                 }
                 SegmentState::Active => {
-                    state.segments.entry(*id).or_insert_with(|| Arc::new(Segment::open(*id)));
+                    known.segments.entry(*id).or_insert_with(|| Arc::new(Segment::open(*id)));
                 }
-                SegmentState::Completed | SegmentState::Sealed => match known {
-                    Some(known) if known.is_open() => known.look_into_footer(),
+                SegmentState::Completed | SegmentState::Sealed => match there {
+                    Some(segment) if segment.is_open() => segment.look_into_footer(),
                     Some(_) => {}
                     None => {
-                        state.segments.insert(*id, Arc::new(Segment::in_footer(*id)));
+                        known.segments.insert(*id, Arc::new(Segment::in_footer(*id)));
                     }
                 },
             }
         }
     }
 
-    pub(super) fn set_damage(&self, damage: LogError) {
-        self.state.lock().damage = Some(damage);
-    }
-
     /// A writer was opened: the log is sound.
     pub(super) fn set_open(&self, open: Open) {
-        let mut state = self.state.lock();
-        state.open = Some(open);
-        state.damage = None;
+        self.known.lock().open = Some(open);
+        self.state.is_sound();
     }
 
     pub(super) fn take_open(&self) -> Option<Open> {
-        self.state.lock().open.take()
+        self.known.lock().open.take()
     }
 
     /// The fence value of the newest open.
     pub(super) fn fence(&self) -> Option<Fence> {
-        self.state.lock().open.as_ref().map(|open| open.fence)
+        self.known.lock().open.as_ref().map(|open| open.fence)
     }
 
     pub(super) fn add_segment(&self, segment: Arc<Segment>) {
-        self.state.lock().segments.insert(segment.id, segment);
+        self.known.lock().segments.insert(segment.id, segment);
     }
 
     pub(super) fn segment(&self, id: u64) -> Option<Arc<Segment>> {
-        self.state.lock().segments.get(&id).cloned()
+        self.known.lock().segments.get(&id).cloned()
     }
 
     pub(super) fn remove_segments(&self, ids: &[u64]) {
-        self.state.lock().segments.retain(|id, _| !ids.contains(id));
+        self.known.lock().segments.retain(|id, _| !ids.contains(id));
     }
 
     /// The first segment whose number is `id` or higher.
     pub(super) fn segment_from(&self, id: u64) -> Option<Arc<Segment>> {
-        self.state.lock().segments.range(id..).next().map(|(_, segment)| segment.clone())
+        self.known.lock().segments.range(id..).next().map(|(_, segment)| segment.clone())
     }
 
     pub(super) fn last_segment(&self) -> Option<Arc<Segment>> {
-        self.state.lock().segments.values().next_back().cloned()
-    }
-
-    pub(super) fn earliest(&self) -> MessageId {
-        self.state.lock().earliest
-    }
-
-    pub(super) fn raise_earliest(&self, point: MessageId) {
-        let mut state = self.state.lock();
-        // Invariant L6: only forward.
-        state.earliest = state.earliest.max(point);
-    }
-
-    /// Whether a reader may go on from `from`.
-    pub(super) fn check_readable(&self, from: MessageId) -> Result<(), LogError> {
-        let state = self.state.lock();
-        match &state.damage {
-            Some(damage) => Err(damage.clone()),
-            None if from < state.earliest => Err(LogError::Truncated { earliest: state.earliest }),
-            None => Ok(()),
-        }
+        self.known.lock().segments.values().next_back().cloned()
     }
 }

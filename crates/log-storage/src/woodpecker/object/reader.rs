@@ -86,7 +86,7 @@ impl ObjectReader {
             return Ok(());
         }
         let id = MessageId::from_parts(self.shared.config.generation, self.segment, self.entry);
-        self.log.check_readable(id)
+        self.log.state.check_readable(id)
     }
 
     /// The records of the next block from the wanted entry on; none at the durable end.

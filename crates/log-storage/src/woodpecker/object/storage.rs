@@ -176,31 +176,31 @@ impl LogStorage for WoodpeckerObjects {
         options: OpenOptions,
     ) -> Result<Box<dyn LogWriter>, LogError> {
         let log = self.log(channel);
-        let _turn = log.turn().await;
+        let _turn = log.state.turn().await;
         let opened = self.open_log(&log, options).await;
         if let Err(damage @ LogError::Corrupt { .. }) = &opened {
             tracing::error!(channel = %channel, %damage, "the log stays closed");
-            log.set_damage(damage.clone());
+            log.state.set_damage(damage.clone());
         }
         Ok(Box::new(opened?))
     }
 
     async fn read(&self, channel: &PChannel, from: MessageId) -> Result<Box<dyn LogReader>, LogError> {
         let log = self.current(channel).await?;
-        log.check_readable(from)?;
+        log.state.check_readable(from)?;
         Ok(Box::new(ObjectReader::new(self.shared.clone(), log, from)))
     }
 
     async fn truncate(&self, channel: &PChannel, upto: MessageId) -> Result<(), LogError> {
         let log = self.current(channel).await?;
         let fence = {
-            let _turn = log.turn().await;
+            let _turn = log.state.turn().await;
             let fence = log.fence();
             let point = self.clamp(&log, upto).await?;
-            if point > log.earliest() {
+            if point > log.state.earliest() {
                 let first = (point.segment(), point.entry());
                 self.shared.metadata.truncate_before(channel, fence.as_ref(), first).await?;
-                log.raise_earliest(point);
+                log.state.raise_earliest(point);
             }
             fence
         };
@@ -212,7 +212,7 @@ impl LogStorage for WoodpeckerObjects {
     }
 
     async fn earliest(&self, channel: &PChannel) -> Result<MessageId, LogError> {
-        Ok(self.current(channel).await?.earliest())
+        Ok(self.current(channel).await?.state.earliest())
     }
 
     async fn channels(&self) -> Result<Vec<PChannel>, LogError> {
