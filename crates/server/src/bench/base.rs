@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 
 use super::latencies::Latencies;
-use super::rows::Noise;
+use crate::outside::rows::Noise;
 
 /// Bytes of the chunks with which the bandwidth is tried.
 pub(super) const CHUNKS: [usize; 3] = [1 << 20, 4 << 20, 16 << 20];

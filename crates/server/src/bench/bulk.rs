@@ -9,13 +9,13 @@ use super::args::InsertArgs;
 use super::base;
 use super::insert::{Collection, Loaded};
 use super::load::insert_all;
-use super::pieces::Pieces;
-use super::progress::Progress;
 use super::report::{Reach, Report, Unit};
-use super::rows::{self, Noise, Vectors};
 use super::statistics::{median, median_ratio};
 use super::target::Target;
 use super::usage::Process;
+use crate::outside::pieces::Pieces;
+use crate::outside::progress::Progress;
+use crate::outside::rows::{self, Noise, Vectors};
 
 /// Bytes with each chunk size for one measurement of the base.
 const BASE_BYTES: u64 = 256 << 20;

@@ -3,9 +3,9 @@
 use super::args::DiskArgs;
 use super::base;
 use super::latencies::Latencies;
-use super::progress::Progress;
 use super::report::{Report, Unit};
 use super::statistics::median;
+use crate::outside::progress::Progress;
 
 /// Synced appends of each size: a report for each.
 pub(super) fn appends(args: &DiskArgs) -> anyhow::Result<Vec<Report>> {

@@ -4,15 +4,15 @@ use std::time::Instant;
 
 use super::args::FreshnessArgs;
 use super::base;
-use super::client::{Client, hits};
 use super::insert::{Collection, Loaded, stretches};
 use super::latencies::Latencies;
-use super::progress::Progress;
 use super::report::{Reach, Report, Unit};
-use super::rows::{self, Noise, Vectors};
 use super::statistics::median;
 use super::target::Target;
 use super::usage::Process;
+use crate::outside::client::{Client, hits};
+use crate::outside::progress::Progress;
+use crate::outside::rows::{self, Noise, Vectors};
 
 /// One client: inserts a row, searches for exactly this row until it is found, and goes on.
 pub(super) async fn freshness(args: &FreshnessArgs, target: &Target) -> anyhow::Result<Report> {

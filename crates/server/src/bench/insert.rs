@@ -8,16 +8,16 @@ use cinclus_proxy::proto::milvus::SearchRequest;
 
 use super::args::InsertArgs;
 use super::base;
-use super::client::Client;
 use super::latencies::Latencies;
 use super::load::{Load, insert_all};
-use super::pieces::Pieces;
-use super::progress::Progress;
 use super::report::{Reach, Report, Unit};
-use super::rows::{self, Noise, Vectors};
 use super::statistics::{median, median_ratio};
 use super::target::Target;
 use super::usage::Process;
+use crate::outside::client::Client;
+use crate::outside::pieces::Pieces;
+use crate::outside::progress::Progress;
+use crate::outside::rows::{self, Noise, Vectors};
 
 /// Rows with a vector each, of which a client sends one at a time.
 pub(super) struct SingleRows {

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::client::Client;
 use super::latencies::Latencies;
-use super::pieces::Pieces;
-use super::progress::Progress;
+use crate::outside::client::Client;
+use crate::outside::pieces::Pieces;
+use crate::outside::progress::Progress;
 
 /// What clients did together.
 #[derive(Clone, Debug)]

@@ -9,10 +9,10 @@
 //! | [`args`], [`run`] | the command line, and what starts which bench |
 //! | [`disk`], [`base`] | `bench disk`; synced appends, bandwidth, a sum over memory |
 //! | [`insert`], [`bulk`], [`freshness`], [`search`], [`recovery`], [`idle`] | the other benches |
-//! | [`client`], [`load`], [`pieces`], [`rows`] | clients; requests whose bytes are made before they are sent |
-//! | [`spawned`], [`target`] | a server of our own, or one that runs |
+//! | [`load`] | clients that insert as fast as they can; clients and rows are those of [`crate::outside`] |
+//! | [`target`] | a server of our own, or one that runs |
 //! | [`machine`], [`usage`] | what `/proc` says of this machine and of a process |
-//! | [`latencies`], [`statistics`], [`report`], [`progress`] | numbers, and how they are shown |
+//! | [`latencies`], [`statistics`], [`report`] | numbers, and how they are shown |
 #![expect(
     clippy::disallowed_methods,
     reason = "it measures this machine: its clock, its files, its processes; nothing here runs in a server"
@@ -21,7 +21,6 @@
 pub(crate) mod args;
 mod base;
 mod bulk;
-mod client;
 mod disk;
 mod freshness;
 mod idle;
@@ -29,14 +28,10 @@ mod insert;
 mod latencies;
 mod load;
 mod machine;
-mod pieces;
-mod progress;
 mod recovery;
 mod report;
-mod rows;
 pub(crate) mod run;
 mod search;
-mod spawned;
 mod statistics;
 mod target;
 mod usage;

@@ -7,13 +7,14 @@ use anyhow::ensure;
 
 use super::args::RecoveryArgs;
 use super::base;
-use super::client::Client;
-use super::progress::Progress;
 use super::report::{Reach, Report, Unit};
-use super::rows::Noise;
 use super::search::fill;
-use super::spawned::{Home, SpawnedServer};
 use super::statistics::median;
+use super::usage::Process;
+use crate::outside::client::Client;
+use crate::outside::progress::Progress;
+use crate::outside::rows::Noise;
+use crate::outside::spawned::{Home, SpawnedServer};
 
 const COLLECTION: &str = "cinclus_bench_recovery";
 /// Nothing is persisted: the log alone holds the rows.
@@ -41,7 +42,7 @@ pub(super) async fn recovery(args: &RecoveryArgs) -> anyhow::Result<Report> {
         let base = empty.die_and_recover().await?;
         let (log_bytes, read) = full.die_and_read_log(args.config.is_some())?;
         let counted = full.recover().await?;
-        let resident = full.server.process().snapshot()?.memory().resident as f64;
+        let resident = Process::of(&full.server).snapshot()?.memory().resident as f64;
         let replay = counted.saturating_sub(base).max(Duration::from_millis(1));
         report.round(&[
             log_bytes as f64 / f64::from(1 << 20),
@@ -73,7 +74,7 @@ struct Victim {
 impl Victim {
     /// Starts it and gives it rows.
     async fn start(args: &RecoveryArgs, what: &str, rows: usize) -> anyhow::Result<Victim> {
-        let home = Home::create(&args.place.dir, what)?;
+        let home = Home::create(&args.place.dir, &format!("bench-{what}"))?;
         let config = config(args, &home)?;
         let server = SpawnedServer::start(&home, Some(&config)).await?;
         let mut client = Client::connect(&server.address).await?;

@@ -6,15 +6,15 @@ use anyhow::ensure;
 
 use super::args::SearchArgs;
 use super::base;
-use super::client::{Client, hits};
 use super::insert::{Collection, Loaded};
 use super::latencies::Latencies;
-use super::progress::Progress;
 use super::report::{Reach, Report, Unit};
-use super::rows::{self, Noise, Vectors};
 use super::statistics::median;
 use super::target::Target;
 use super::usage::Process;
+use crate::outside::client::{Client, hits};
+use crate::outside::progress::Progress;
+use crate::outside::rows::{self, Noise, Vectors};
 
 const BATCH_ROWS: usize = 1000;
 /// What a search may take beside the pass over memory: the way there and back.

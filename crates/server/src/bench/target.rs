@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::args::TargetArgs;
 use super::base;
-use super::client::Client;
-use super::spawned::{Home, SpawnedServer};
 use super::usage::{Process, Snapshot, Usage};
+use crate::outside::client::Client;
+use crate::outside::spawned::{Home, SpawnedServer};
 
 /// A server, and where its disk is.
 #[derive(Debug)]
@@ -29,11 +29,11 @@ impl Target {
             let process = args.server_pid.map(Process);
             return Ok(Target { address: args.address.clone(), process, spawned: None, dir });
         }
-        let home = Home::create(&dir, "server")?;
+        let home = Home::create(&dir, "bench-server")?;
         let server = SpawnedServer::start(&home, args.config.as_deref()).await?;
         Ok(Target {
             address: server.address.clone(),
-            process: Some(server.process()),
+            process: Some(Process::of(&server)),
             spawned: Some((server, home)),
             dir,
         })

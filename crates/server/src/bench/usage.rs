@@ -6,6 +6,8 @@ use std::time::Instant;
 use anyhow::Context;
 use serde::Serialize;
 
+use crate::outside::spawned::SpawnedServer;
+
 /// `USER_HZ`, the unit of CPU times in `/proc/<pid>/stat`: 100 on every Linux that we know of.
 const TICKS_PER_SECOND: f64 = 100.0;
 
@@ -48,6 +50,11 @@ impl Process {
     /// This process.
     pub(super) fn own() -> Process {
         Process(std::process::id())
+    }
+
+    /// The process of a server of our own.
+    pub(super) fn of(server: &SpawnedServer) -> Process {
+        Process(server.pid())
     }
 
     fn file(self, name: &str) -> anyhow::Result<String> {

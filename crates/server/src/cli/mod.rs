@@ -7,7 +7,7 @@ use std::io::Write;
 
 use clap::{Parser, Subcommand};
 
-use crate::bench;
+use crate::{bench, drill};
 
 /// A streaming service for vector data: a write-ahead log that is the database. Milvus clients connect to it.
 ///
@@ -27,6 +27,8 @@ enum Command {
     Standalone(standalone::StandaloneArgs),
     /// Measure this machine, and a server against it.
     Bench(bench::args::BenchArgs),
+    /// Break a throw-away server of its own under load, and look whether anything was lost.
+    Drill(drill::args::DrillArgs),
     /// Look into the logs of a data directory, check them, repair them.
     Wal(wal::WalArgs),
 }
@@ -41,6 +43,7 @@ impl Cli {
             None => standalone::run(&self.standalone),
             Some(Command::Standalone(args)) => standalone::run(&args),
             Some(Command::Bench(args)) => bench::run::run(&args),
+            Some(Command::Drill(args)) => drill::run::run(&args),
             Some(Command::Wal(args)) => wal::run(&args),
         }
     }

@@ -3,13 +3,12 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStderr, Command, Stdio};
+use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::sync::oneshot;
-
-use super::usage::Process;
 
 /// What a server logs before the address when it serves.
 const READY: &str = "serves Milvus clients on ";
@@ -17,44 +16,65 @@ const READY_PATIENCE: Duration = Duration::from_secs(300);
 
 /// A folder that is removed in the end.
 #[derive(Debug)]
-pub(super) struct Home(PathBuf);
+pub(crate) struct Home {
+    path: PathBuf,
+    data: PathBuf,
+    keep: bool,
+}
 
 impl Home {
     /// A new folder in `dir`, for `what`.
-    pub(super) fn create(dir: &Path, what: &str) -> anyhow::Result<Home> {
-        let path = dir.join(format!("cinclus-bench-{what}-{}", std::process::id()));
+    pub(crate) fn create(dir: &Path, what: &str) -> anyhow::Result<Home> {
+        let path = dir.join(format!("cinclus-{what}-{}", std::process::id()));
         std::fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
         std::fs::create_dir(&path).with_context(|| format!("cannot make {}", path.display()))?;
-        Ok(Home(path))
+        Ok(Home { data: path.join("data"), path, keep: false })
+    }
+
+    /// The folder.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// The data directory of the server.
-    pub(super) fn data(&self) -> PathBuf {
-        self.0.join("data")
+    pub(crate) fn data(&self) -> PathBuf {
+        self.data.clone()
+    }
+
+    /// Has the data directory of the server elsewhere: there nothing is removed.
+    pub(crate) fn put_data(&mut self, data: PathBuf) {
+        self.data = data;
+    }
+
+    /// It stays.
+    pub(crate) fn keep(&mut self) {
+        self.keep = true;
     }
 
     /// A file beside it.
-    pub(super) fn file(&self, name: &str) -> PathBuf {
-        self.0.join(name)
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
     }
 }
 
 impl Drop for Home {
     fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
+        if !self.keep {
+            let _ = std::fs::remove_dir_all(&self.path);
+        }
     }
 }
 
 /// A running server. It is killed when this is dropped.
 #[derive(Debug)]
-pub(super) struct SpawnedServer {
+pub(crate) struct SpawnedServer {
     child: Child,
     /// Where it serves, as a URL.
-    pub(super) address: String,
+    pub(crate) address: String,
     /// When its process was started.
-    pub(super) started: Instant,
+    pub(crate) started: Instant,
     /// How long until it said that it serves.
-    pub(super) ready_after: Duration,
+    pub(crate) ready_after: Duration,
 }
 
 impl SpawnedServer {
@@ -62,7 +82,7 @@ impl SpawnedServer {
     ///
     /// # Errors
     /// If it ends before, with the last that it logged.
-    pub(super) async fn start(home: &Home, config: Option<&Path>) -> anyhow::Result<SpawnedServer> {
+    pub(crate) async fn start(home: &Home, config: Option<&Path>) -> anyhow::Result<SpawnedServer> {
         let log = File::options().create(true).append(true).open(home.file("server.log"))?;
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("standalone").arg("--data-dir").arg(home.data());
@@ -88,24 +108,16 @@ impl SpawnedServer {
         Ok(server)
     }
 
-    /// Its process.
-    pub(super) fn process(&self) -> Process {
-        Process(self.child.id())
+    /// The id of its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// If it ended by itself: how, and the last that it logged.
-    pub(super) async fn last_words(&mut self, home: &Home) -> Option<String> {
+    pub(crate) async fn last_words(&mut self, home: &Home) -> Option<String> {
         const LINES: usize = 5;
         // A connection breaks a little before its process is gone.
-        let ended = async {
-            loop {
-                match self.child.try_wait() {
-                    Ok(Some(status)) => return status,
-                    Ok(None) | Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
-                }
-            }
-        };
-        let status = tokio::time::timeout(Duration::from_secs(1), ended).await.ok()?;
+        let status = self.ended(Duration::from_secs(1)).await?;
         let log = std::fs::read_to_string(home.file("server.log")).unwrap_or_default();
         let mut last: Vec<&str> = log.lines().rev().take(LINES).collect();
         last.reverse();
@@ -113,10 +125,30 @@ impl SpawnedServer {
     }
 
     /// Ends it as kill -9 does.
-    pub(super) fn kill(&mut self) -> anyhow::Result<()> {
+    pub(crate) fn kill(&mut self) -> anyhow::Result<()> {
         self.child.kill()?;
         self.child.wait()?;
         Ok(())
+    }
+}
+
+impl SpawnedServer {
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+        kill_process(Pid::from_child(&self.child), signal).context("cannot send a signal to the server")
+    }
+
+    /// Waits until it has ended; [`None`] if it does not in time.
+    pub(crate) async fn ended(&mut self, patience: Duration) -> Option<ExitStatus> {
+        let ended = async {
+            loop {
+                match self.child.try_wait() {
+                    Ok(Some(status)) => return status,
+                    Ok(None) | Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
+                }
+            }
+        };
+        tokio::time::timeout(patience, ended).await.ok()
     }
 }
 
@@ -167,7 +199,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let home = Home::create(dir.path(), "test").unwrap();
         std::fs::create_dir_all(home.data()).unwrap();
-        assert!(Home::create(dir.path(), "test").is_err(), "two benches do not share one");
+        assert!(Home::create(dir.path(), "test").is_err(), "two processes do not share one");
         drop(home);
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
     }

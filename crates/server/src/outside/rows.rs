@@ -14,20 +14,22 @@ use prost::Message;
 use super::pieces::Pieces;
 
 /// The name of the primary key.
-pub(super) const KEY: &str = "id";
+pub(crate) const KEY: &str = "id";
 /// The name of the vector.
-pub(super) const VECTOR: &str = "vector";
+pub(crate) const VECTOR: &str = "vector";
 
 /// Reproducible noise (SplitMix64): vectors that are all different, bytes that do not compress.
-pub(super) struct Noise(u64);
+#[derive(Clone, Debug)]
+pub(crate) struct Noise(u64);
 
 impl Noise {
     /// A source; the same seed gives the same noise.
-    pub(super) fn new(seed: u64) -> Noise {
+    pub(crate) fn new(seed: u64) -> Noise {
         Noise(seed)
     }
 
-    fn next(&mut self) -> u64 {
+    /// The next 64 bits.
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -35,14 +37,19 @@ impl Noise {
         z ^ (z >> 31)
     }
 
+    /// A number below `bound`, which is not 0.
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+        ((u128::from(self.next()) * u128::from(bound)) >> 64) as u64
+    }
+
     /// Floats from -1 to 1.
-    pub(super) fn floats(&mut self, count: usize) -> Vec<f32> {
+    pub(crate) fn floats(&mut self, count: usize) -> Vec<f32> {
         let float = |bits: u64| (bits >> 40) as f32 / (1_u32 << 23) as f32 - 1.0;
         (0..count).map(|_| float(self.next())).collect()
     }
 
     /// Bytes.
-    pub(super) fn bytes(&mut self, count: usize) -> Vec<u8> {
+    pub(crate) fn bytes(&mut self, count: usize) -> Vec<u8> {
         let mut bytes: Vec<u8> = (0..count.div_ceil(8)).flat_map(|_| self.next().to_le_bytes()).collect();
         bytes.truncate(count);
         bytes
@@ -51,57 +58,66 @@ impl Noise {
 
 /// Vectors in the form in which an insert carries them.
 #[derive(Clone, Debug)]
-pub(super) struct Vectors {
+pub(crate) struct Vectors {
     encoded: Bytes,
     /// How many.
-    pub(super) rows: usize,
+    pub(crate) rows: usize,
     /// Bytes of the floats.
-    pub(super) bytes: u64,
+    pub(crate) bytes: u64,
 }
 
 impl Vectors {
     /// Encodes vectors that stand one behind the other.
-    pub(super) fn new(data: Vec<f32>, dim: usize) -> Vectors {
+    pub(crate) fn new(data: Vec<f32>, dim: usize) -> Vectors {
         let (rows, bytes) = (data.len() / dim, size_of_val(data.as_slice()) as u64);
-        let field = FieldData {
-            r#type: DataType::FloatVector.into(),
-            field_name: VECTOR.to_owned(),
-            field: Some(field_data::Field::Vectors(VectorField {
-                dim: dim as i64,
-                data: Some(vector_field::Data::FloatVector(FloatArray { data })),
-                ..VectorField::default()
-            })),
-            ..FieldData::default()
-        };
-        let request = InsertRequest { fields_data: vec![field], ..InsertRequest::default() };
+        let fields_data = vec![floats(VECTOR, data, dim)];
+        let request = InsertRequest { fields_data, ..InsertRequest::default() };
         Vectors { encoded: request.encode_to_vec().into(), rows, bytes }
     }
 }
 
 /// An insert of rows with the keys from `first` on. A protobuf message is its fields one behind the other in
 /// any pieces: what differs from request to request is encoded here, the vectors have been.
-pub(super) fn insert(collection: &str, first: i64, vectors: &Vectors) -> Pieces {
+pub(crate) fn insert(collection: &str, first: i64, vectors: &Vectors) -> Pieces {
     let keys = (first..).take(vectors.rows).collect();
-    let field = FieldData {
-        r#type: DataType::Int64.into(),
-        field_name: KEY.to_owned(),
-        field: Some(field_data::Field::Scalars(ScalarField {
-            data: Some(scalar_field::Data::LongData(LongArray { data: keys })),
-            ..ScalarField::default()
-        })),
-        ..FieldData::default()
-    };
     let head = InsertRequest {
         collection_name: collection.to_owned(),
         num_rows: vectors.rows as u32,
-        fields_data: vec![field],
+        fields_data: vec![longs(KEY, keys)],
         ..InsertRequest::default()
     };
     Pieces(vec![head.encode_to_vec().into(), vectors.encoded.clone()])
 }
 
+/// A column of integers.
+pub(crate) fn longs(name: &str, data: Vec<i64>) -> FieldData {
+    FieldData {
+        r#type: DataType::Int64.into(),
+        field_name: name.to_owned(),
+        field: Some(field_data::Field::Scalars(ScalarField {
+            data: Some(scalar_field::Data::LongData(LongArray { data })),
+            ..ScalarField::default()
+        })),
+        ..FieldData::default()
+    }
+}
+
+/// A column of vectors that stand one behind the other.
+pub(crate) fn floats(name: &str, data: Vec<f32>, dim: usize) -> FieldData {
+    FieldData {
+        r#type: DataType::FloatVector.into(),
+        field_name: name.to_owned(),
+        field: Some(field_data::Field::Vectors(VectorField {
+            dim: dim as i64,
+            data: Some(vector_field::Data::FloatVector(FloatArray { data })),
+            ..VectorField::default()
+        })),
+        ..FieldData::default()
+    }
+}
+
 /// A Strong search for the `top` nearest of one vector.
-pub(super) fn search(collection: &str, vector: &[f32], top: usize) -> SearchRequest {
+pub(crate) fn search(collection: &str, vector: &[f32], top: usize) -> SearchRequest {
     let placeholder = PlaceholderValue {
         tag: "$0".to_owned(),
         r#type: PlaceholderType::FloatVector.into(),
@@ -130,7 +146,7 @@ pub(super) fn search(collection: &str, vector: &[f32], top: usize) -> SearchRequ
 }
 
 /// A pair of protobuf.
-pub(super) fn pair(key: &str, value: &str) -> KeyValuePair {
+pub(crate) fn pair(key: &str, value: &str) -> KeyValuePair {
     KeyValuePair { key: key.to_owned(), value: value.to_owned() }
 }
 

@@ -24,7 +24,7 @@ const ANSWER_BYTES_MAX: usize = 512 << 20;
 
 /// A client with one connection.
 #[derive(Clone, Debug)]
-pub(super) struct Client {
+pub(crate) struct Client {
     calls: MilvusServiceClient<Channel>,
     raw: Grpc<Channel>,
 }
@@ -34,7 +34,7 @@ impl Client {
     ///
     /// # Errors
     /// If nobody answers at `address`.
-    pub(super) async fn connect(address: &str) -> anyhow::Result<Client> {
+    pub(crate) async fn connect(address: &str) -> anyhow::Result<Client> {
         let endpoint = Endpoint::from_shared(address.to_owned())
             .with_context(|| format!("{address} is no address like http://127.0.0.1:19530"))?
             .connect_timeout(Duration::from_secs(5))
@@ -45,37 +45,29 @@ impl Client {
     }
 
     /// The version that the server says it has.
-    pub(super) async fn version(&mut self) -> anyhow::Result<String> {
+    pub(crate) async fn version(&mut self) -> anyhow::Result<String> {
         let answer = self.calls.get_version(GetVersionRequest {}).await?.into_inner();
         check("GetVersion", answer.status)?;
         Ok(answer.version)
     }
 
     /// Makes a collection of a key and a vector of `dim` floats.
-    pub(super) async fn create(&mut self, collection: &str, dim: usize) -> anyhow::Result<()> {
-        let key = FieldSchema {
-            field_id: 100,
-            name: KEY.to_owned(),
-            is_primary_key: true,
-            data_type: DataType::Int64.into(),
-            ..FieldSchema::default()
-        };
-        let vector = FieldSchema {
-            field_id: 101,
-            name: VECTOR.to_owned(),
-            data_type: DataType::FloatVector.into(),
-            type_params: vec![pair("dim", &dim.to_string())],
-            ..FieldSchema::default()
-        };
-        let schema = CollectionSchema {
-            name: collection.to_owned(),
-            fields: vec![key, vector],
-            ..CollectionSchema::default()
-        };
+    pub(crate) async fn create(&mut self, collection: &str, dim: usize) -> anyhow::Result<()> {
+        self.create_of(collection, key_and_vector(dim), 1).await
+    }
+
+    /// Makes a collection of some fields.
+    pub(crate) async fn create_of(
+        &mut self,
+        collection: &str,
+        fields: Vec<FieldSchema>,
+        shards: i32,
+    ) -> anyhow::Result<()> {
+        let schema = CollectionSchema { name: collection.to_owned(), fields, ..CollectionSchema::default() };
         let request = CreateCollectionRequest {
             collection_name: collection.to_owned(),
             schema: schema.encode_to_vec().into(),
-            shards_num: 1,
+            shards_num: shards,
             consistency_level: ConsistencyLevel::Strong.into(),
             ..CreateCollectionRequest::default()
         };
@@ -83,9 +75,14 @@ impl Client {
         check("CreateCollection", Some(status))
     }
 
-    /// Makes a collection that can be searched.
-    pub(super) async fn create_loaded(&mut self, collection: &str, dim: usize) -> anyhow::Result<()> {
+    /// Makes a collection of a key and a vector that can be searched.
+    pub(crate) async fn create_loaded(&mut self, collection: &str, dim: usize) -> anyhow::Result<()> {
         self.create(collection, dim).await?;
+        self.load(collection).await
+    }
+
+    /// Makes a collection one that can be searched.
+    pub(crate) async fn load(&mut self, collection: &str) -> anyhow::Result<()> {
         let request = CreateIndexRequest {
             collection_name: collection.to_owned(),
             field_name: VECTOR.to_owned(),
@@ -103,8 +100,13 @@ impl Client {
         check("LoadCollection", Some(status))
     }
 
+    /// The calls of the service, on this connection.
+    pub(crate) fn calls(&self) -> MilvusServiceClient<Channel> {
+        self.calls.clone()
+    }
+
     /// Drops a collection.
-    pub(super) async fn drop_collection(&mut self, collection: &str) -> anyhow::Result<()> {
+    pub(crate) async fn drop_collection(&mut self, collection: &str) -> anyhow::Result<()> {
         let request = DropCollectionRequest {
             collection_name: collection.to_owned(),
             ..DropCollectionRequest::default()
@@ -114,7 +116,7 @@ impl Client {
     }
 
     /// Asks for everything to be persisted; does not wait for it.
-    pub(super) async fn flush(&mut self, collection: &str) -> anyhow::Result<()> {
+    pub(crate) async fn flush(&mut self, collection: &str) -> anyhow::Result<()> {
         let request =
             FlushRequest { collection_names: vec![collection.to_owned()], ..FlushRequest::default() };
         let answer = self.calls.flush(request).await?.into_inner();
@@ -122,21 +124,21 @@ impl Client {
     }
 
     /// Inserts; returns when the server has acknowledged.
-    pub(super) async fn insert(&mut self, request: Pieces) -> anyhow::Result<()> {
+    pub(crate) async fn insert(&mut self, request: Pieces) -> anyhow::Result<()> {
         self.raw.ready().await?;
         let answer = self.raw.unary(Request::new(request), INSERT, PiecesCodec).await?.into_inner();
         check("Insert", answer.status)
     }
 
     /// Searches.
-    pub(super) async fn search(&mut self, request: SearchRequest) -> anyhow::Result<SearchResults> {
+    pub(crate) async fn search(&mut self, request: SearchRequest) -> anyhow::Result<SearchResults> {
         let answer = self.calls.search(request).await?.into_inner();
         check("Search", answer.status.clone())?;
         Ok(answer)
     }
 
     /// How many rows a Strong read sees.
-    pub(super) async fn count(&mut self, collection: &str) -> anyhow::Result<u64> {
+    pub(crate) async fn count(&mut self, collection: &str) -> anyhow::Result<u64> {
         let request = QueryRequest {
             collection_name: collection.to_owned(),
             output_fields: vec!["count(*)".to_owned()],
@@ -154,8 +156,27 @@ impl Client {
     }
 }
 
+/// The fields of a collection of a key and a vector of `dim` floats.
+pub(crate) fn key_and_vector(dim: usize) -> Vec<FieldSchema> {
+    let key = FieldSchema {
+        field_id: 100,
+        name: KEY.to_owned(),
+        is_primary_key: true,
+        data_type: DataType::Int64.into(),
+        ..FieldSchema::default()
+    };
+    let vector = FieldSchema {
+        field_id: 101,
+        name: VECTOR.to_owned(),
+        data_type: DataType::FloatVector.into(),
+        type_params: vec![pair("dim", &dim.to_string())],
+        ..FieldSchema::default()
+    };
+    vec![key, vector]
+}
+
 /// The keys of a search's hits, best first.
-pub(super) fn hits(answer: &SearchResults) -> &[i64] {
+pub(crate) fn hits(answer: &SearchResults) -> &[i64] {
     let ids = answer.results.as_ref().and_then(|results| results.ids.as_ref());
     match ids.and_then(|ids| ids.id_field.as_ref()) {
         Some(i_ds::IdField::IntId(keys)) => &keys.data,

@@ -9,18 +9,18 @@ use tonic_prost::{ProstCodec, ProstDecoder};
 
 /// The bytes of one protobuf message.
 #[derive(Clone, Debug)]
-pub(super) struct Pieces(pub(super) Vec<Bytes>);
+pub(crate) struct Pieces(pub(crate) Vec<Bytes>);
 
 impl Pieces {
     /// How many bytes.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.0.iter().map(Bytes::len).sum()
     }
 }
 
 /// Sends [`Pieces`], receives the answers of inserts.
 #[derive(Default)]
-pub(super) struct PiecesCodec;
+pub(crate) struct PiecesCodec;
 
 impl Codec for PiecesCodec {
     type Encode = Pieces;
@@ -38,7 +38,7 @@ impl Codec for PiecesCodec {
 }
 
 /// Puts the pieces one behind the other.
-pub(super) struct PiecesEncoder;
+pub(crate) struct PiecesEncoder;
 
 impl Encoder for PiecesEncoder {
     type Item = Pieces;
