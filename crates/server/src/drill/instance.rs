@@ -75,17 +75,25 @@ impl Instance {
                 ensure!(status.success(), "after SIGTERM the server ended with {status}");
                 self.start_again().await
             }
-            FaultKind::Disk => {
-                let ballast = self.ballast.as_mut().context("there is no small disk")?;
-                ballast.fill()?;
-                tokio::time::sleep(fault.span / 2).await;
-                if fault.killed {
-                    self.kill().await?;
-                }
-                tokio::time::sleep(fault.span / 2).await;
-                self.ballast.as_mut().context("there is no small disk")?.empty()
-            }
+            FaultKind::Disk => self.fill_disk(fault).await,
         }
+    }
+
+    async fn fill_disk(&mut self, fault: &Fault) -> anyhow::Result<()> {
+        self.ballast()?.fill()?;
+        tokio::time::sleep(fault.span / 2).await;
+        // On a full disk it may start, and refuses writes, or it may say that it cannot.
+        let started = if fault.killed { self.kill().await } else { Ok(()) };
+        tokio::time::sleep(fault.span / 2).await;
+        self.ballast()?.empty()?;
+        match started {
+            Ok(()) => Ok(()),
+            Err(_) => self.start_again().await,
+        }
+    }
+
+    fn ballast(&mut self) -> anyhow::Result<&mut Ballast> {
+        self.ballast.as_mut().context("there is no small disk")
     }
 
     async fn kill(&mut self) -> anyhow::Result<()> {
