@@ -53,7 +53,7 @@ def test_a_drill_that_cannot_start_says_why(tmp_path):
         (["--config", str(wrong)], "rootCoord.dmlChannelNum"),
         (["--config", str(unreachable)], "127.0.0.1:1"),
         (["--faults", "disk"], "--small-disk"),
-        (["--small-disk", str(tmp_path / "no-folder" / "x")], "the fault disk fills it"),
+        (["--small-disk", str(tmp_path / "no-folder" / "x")], "no-folder/x is not a folder"),
     ]:
         done = drill(tmp_path / "drills", *arguments)
         assert done.returncode == 1 and said in done.stderr, (arguments, done.stderr)

@@ -6,6 +6,7 @@ import signal
 import threading
 import time
 
+import grpc
 import pytest
 from pymilvus import DataType, MilvusClient
 from pymilvus.exceptions import MilvusException
@@ -152,7 +153,8 @@ def test_pauses_under_load_lose_nothing_and_make_no_read_stale(new_server, chanc
 @pytest.mark.parametrize("metadata", ["etcd", "objects"])
 def test_a_process_that_slept_through_a_take_over_acknowledges_nothing_more(new_server, metadata):
     """The claim in etcd has a lease of ten seconds; on objects the next process takes over at once."""
-    values = config(metadata)
+    # What it was asked while it slept may hang when it ends; nothing is to be learnt from waiting longer.
+    values = config(metadata) | {"cinclus.shutdownTimeout": "1s"}
     first = new_server("first", config=values).start()
     client = first.client()
     create(client)
@@ -164,7 +166,7 @@ def test_a_process_that_slept_through_a_take_over_acknowledges_nothing_more(new_
     def ask(what: str, call) -> None:
         try:
             told.append((what, call()))
-        except MilvusException as error:
+        except (MilvusException, grpc.RpcError) as error:
             told.append((what, error))
 
     requests = [
@@ -191,8 +193,8 @@ def test_a_process_that_slept_through_a_take_over_acknowledges_nothing_more(new_
     for request in requests:
         request.join()
     answers = dict(told)
-    assert isinstance(answers["insert"], MilvusException), f"acknowledged after it was taken over: {answers['insert']}"
-    if not isinstance(answers["read"], MilvusException):
+    assert isinstance(answers["insert"], Exception), f"acknowledged after it was taken over: {answers['insert']}"
+    if not isinstance(answers["read"], Exception):
         assert answers["read"] == [{"id": 0, "n": 2}], "a Strong read does not miss what the second acknowledged"
     due = dict.fromkeys(range(100), 1) | {0: 2, 200: 1}
     assert found(other) == due

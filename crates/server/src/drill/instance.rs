@@ -37,6 +37,7 @@ impl Instance {
         let small = match &args.small_disk {
             None => None,
             Some(dir) => {
+                ensure!(dir.is_dir(), "{} is not a folder", dir.display());
                 let small = Home::create(dir, "drill-data")?;
                 home.put_data(small.data());
                 Some(small)
@@ -45,7 +46,7 @@ impl Instance {
         let ballast = small.as_ref().map(|small| Ballast::new(small.path())).transpose()?;
         let config = home.file("config.yaml");
         std::fs::write(&config, &file.text).with_context(|| format!("cannot write {}", config.display()))?;
-        let server = SpawnedServer::start(&home, Some(&config)).await?;
+        let server = SpawnedServer::start_apart(&home, Some(&config)).await?;
         let (address, _) = watch::channel(server.address.clone());
         Ok(Instance { server, ballast, small, home, config, address })
     }
@@ -102,7 +103,7 @@ impl Instance {
     }
 
     async fn start_again(&mut self) -> anyhow::Result<()> {
-        self.server = SpawnedServer::start(&self.home, Some(&self.config)).await?;
+        self.server = SpawnedServer::start_apart(&self.home, Some(&self.config)).await?;
         self.address.send_replace(self.server.address.clone());
         Ok(())
     }

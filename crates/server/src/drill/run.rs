@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, bail};
 use futures::future::join_all;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::args::DrillArgs;
@@ -38,7 +39,7 @@ pub(crate) fn run(args: &DrillArgs) -> anyhow::Result<()> {
     let report = runtime.block_on(async {
         tokio::select! {
             biased;
-            () = shutdown::signal() => Err(anyhow!("asked to stop")),
+            () = asked_to_stop() => Err(anyhow!("asked to stop")),
             report = drill(args) => report,
         }
     })?;
@@ -54,6 +55,16 @@ pub(crate) fn run(args: &DrillArgs) -> anyhow::Result<()> {
     }
     let first = report.violations.first().map(|violation| format!("; first {violation}")).unwrap_or_default();
     bail!("{}{first}", report.verdict())
+}
+
+/// Ends when somebody wants the drill to end, or closes its terminal: the server is not left behind.
+async fn asked_to_stop() {
+    let Ok(mut hangup) = signal(SignalKind::hangup()) else { return shutdown::signal().await };
+    tokio::select! {
+        biased;
+        () = shutdown::signal() => {}
+        _ = hangup.recv() => {}
+    }
 }
 
 async fn drill(args: &DrillArgs) -> anyhow::Result<Report> {

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -83,8 +84,26 @@ impl SpawnedServer {
     /// # Errors
     /// If it ends before, with the last that it logged.
     pub(crate) async fn start(home: &Home, config: Option<&Path>) -> anyhow::Result<SpawnedServer> {
-        let log = File::options().create(true).append(true).open(home.file("server.log"))?;
+        SpawnedServer::launch(home, Command::new(std::env::current_exe()?), config).await
+    }
+
+    /// As [`SpawnedServer::start`], in a process group of its own: when it is stopped, only it is, and nobody
+    /// takes that for a stopped job of a shell.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) async fn start_apart(home: &Home, config: Option<&Path>) -> anyhow::Result<SpawnedServer> {
         let mut command = Command::new(std::env::current_exe()?);
+        command.process_group(0);
+        SpawnedServer::launch(home, command, config).await
+    }
+
+    async fn launch(
+        home: &Home,
+        mut command: Command,
+        config: Option<&Path>,
+    ) -> anyhow::Result<SpawnedServer> {
+        let log = File::options().create(true).append(true).open(home.file("server.log"))?;
         command.arg("standalone").arg("--data-dir").arg(home.data());
         command.args(["--listen", "127.0.0.1:0", "--management-listen", "127.0.0.1:0", "--log", "info"]);
         if let Some(config) = config {
