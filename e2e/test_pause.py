@@ -5,6 +5,7 @@ import random
 import signal
 import threading
 import time
+from pathlib import Path
 
 import grpc
 import pytest
@@ -26,7 +27,11 @@ def chance():
 
 
 def pause(server: Server) -> None:
+    """When this returns every thread stands still: the signal reaches one, and that one stops the others."""
     os.kill(server.process.pid, signal.SIGSTOP)
+    tasks = Path("/proc") / str(server.process.pid) / "task"
+    while not all((task / "stat").read_text().rsplit(")", 1)[1].split()[0] == "T" for task in tasks.iterdir()):
+        time.sleep(0.001)
 
 
 def go_on(server: Server) -> None:
