@@ -12,6 +12,7 @@
 //! - [`roll`]: when a segment ends; [`truncate`]: which segments may go.
 
 mod batch;
+mod checksum;
 pub mod codec;
 pub mod entry;
 pub mod local;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, unreachable_pub, dead_code, reason = "a test")]
 
 mod afterwards;
+mod copies;
 mod damage;
 mod faults;
 mod foreign;

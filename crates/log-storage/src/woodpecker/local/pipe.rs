@@ -9,7 +9,6 @@ use bytes::Bytes;
 use cinclus_env::DynClock;
 use cinclus_env::disk::{DiskError, DiskFile};
 use cinclus_types::MessageId;
-use crc32fast::Hasher;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc, oneshot};
 
@@ -20,6 +19,7 @@ use super::segment::{BlockStart, End, Segment};
 use crate::ack::{AckSender, AppendAck};
 use crate::error::LogError;
 use crate::woodpecker::batch::EncodedBatch;
+use crate::woodpecker::checksum::Checksum;
 use crate::woodpecker::codec::{BLOCK_HEADER_BYTES, BlockHeader, FileHeader, HEADER_BYTES};
 use crate::woodpecker::metrics::Metrics;
 
@@ -260,14 +260,14 @@ impl Pipe {
             FileHeader::LOCAL.encode(&mut head);
         }
         let start = BlockStart { offset: active.offset + head.len() as u64, first_entry: active.entries };
-        let mut crc = Hasher::new();
+        let mut crc = Checksum::new();
         batches.iter().for_each(|queued| crc.combine(&queued.batch.crc));
         let header = BlockHeader {
             number: active.blocks as i32,
             first_entry: active.entries as i64,
             last_entry: (active.entries + records) as i64 - 1,
             length: bytes as u32,
-            crc: crc.finalize(),
+            crc: crc.value(),
         };
         header.encode(&mut head);
         let end = End {

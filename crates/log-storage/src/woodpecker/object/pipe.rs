@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cinclus_types::MessageId;
-use crc32fast::Hasher;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc};
 
@@ -19,6 +18,7 @@ use super::shared::Shared;
 use crate::ack::{AckSender, AppendAck};
 use crate::error::LogError;
 use crate::woodpecker::batch::EncodedBatch;
+use crate::woodpecker::checksum::Checksum;
 use crate::woodpecker::codec::BlockHeader;
 use crate::woodpecker::metrics::Metrics;
 
@@ -286,14 +286,14 @@ impl Pipe {
         let started = self.shared.env.clock.monotonic();
         let active = &mut state.active;
         active.first_write.get_or_insert(started);
-        let mut crc = Hasher::new();
+        let mut crc = Checksum::new();
         batches.iter().for_each(|queued| crc.combine(&queued.batch.crc));
         let header = BlockHeader {
             number: active.blocks as i32,
             first_entry: active.entries as i64,
             last_entry: (active.entries + records) as i64 - 1,
             length: bytes as u32,
-            crc: crc.finalize(),
+            crc: crc.value(),
         };
         let mut parts = vec![Bytes::from(block::head(&header, 0))];
         let object_bytes = parts[0].len() as u64 + bytes;
