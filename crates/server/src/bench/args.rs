@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::Value;
 
+use super::wal::args::WalArgs;
 use crate::config::values;
 
 /// `cinclus bench`.
@@ -31,6 +32,8 @@ pub(super) enum Bench {
     Recovery(RecoveryArgs),
     /// An idle server of its own: start, memory, CPU with many empty collections.
     Idle(IdleArgs),
+    /// The log by itself, without a server: appends, reading, delivery, recovery, on files and on objects.
+    Wal(WalArgs),
 }
 
 /// How results are shown.

@@ -1,4 +1,4 @@
-//! `cinclus bench`: a load generator that measures a server through its public service.
+//! `cinclus bench`: a load generator that measures a server through its public service, and its log by itself.
 //!
 //! Every figure that depends on the disk or on memory is measured in rounds A B A B: A is what this machine
 //! can do at best (the *base*), B is the server. All rounds are printed; the median of the ratios counts,
@@ -9,6 +9,7 @@
 //! | [`args`], [`run`] | the command line, and what starts which bench |
 //! | [`disk`], [`base`] | `bench disk`; synced appends, bandwidth, a sum over memory |
 //! | [`insert`], [`bulk`], [`freshness`], [`search`], [`recovery`], [`idle`] | the other benches |
+//! | [`wal`] | the log by itself, without a server |
 //! | [`load`] | clients that insert as fast as they can; clients and rows are those of [`crate::outside`] |
 //! | [`target`] | a server of our own, or one that runs |
 //! | [`machine`], [`usage`] | what `/proc` says of this machine and of a process |
@@ -35,3 +36,4 @@ mod search;
 mod statistics;
 mod target;
 mod usage;
+mod wal;

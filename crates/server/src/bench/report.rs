@@ -18,6 +18,8 @@ pub(super) enum Unit {
     PerSecond,
     /// Millions of bytes a second.
     MegabytesPerSecond,
+    /// 2^10 bytes.
+    Kibibytes,
     /// 2^20 bytes.
     Mebibytes,
     /// One figure divided by another.
@@ -75,6 +77,7 @@ impl Unit {
             Unit::Seconds => "s",
             Unit::PerSecond => "/s",
             Unit::MegabytesPerSecond => "MB/s",
+            Unit::Kibibytes => "KiB",
             Unit::Mebibytes => "MiB",
             Unit::Ratio => "×",
             Unit::CoreSecondsPerGigabyte => "core-s/GB",
@@ -86,7 +89,7 @@ impl Unit {
     fn show(self, value: f64) -> String {
         match self {
             Unit::Millis | Unit::Seconds | Unit::Ratio => format!("{value:.3}"),
-            Unit::MegabytesPerSecond | Unit::Mebibytes => format!("{value:.1}"),
+            Unit::MegabytesPerSecond | Unit::Kibibytes | Unit::Mebibytes => format!("{value:.1}"),
             Unit::CoreSecondsPerGigabyte | Unit::PercentOfCore => format!("{value:.2}"),
             Unit::PerSecond | Unit::Count => format!("{value:.0}"),
         }
@@ -148,6 +151,18 @@ impl Report {
     /// Adds what a process used meanwhile.
     pub(super) fn usage(&mut self, who: &'static str, usage: Option<Usage>) {
         self.usages.extend(usage.map(|usage| (who, usage)));
+    }
+
+    /// The figures that have a goal: name, value, goal, and whether it is reached.
+    pub(super) fn goals(&self) -> Vec<[String; 4]> {
+        let row = |outcome: &Outcome| {
+            let Outcome { name, value, unit, reach } = outcome;
+            let reach = (*reach)?;
+            let verdict = if reach.is_met(*value) { "reached" } else { "missed" };
+            let value = format!("{} {}", unit.show(*value), unit.suffix());
+            Some([name.clone(), value.trim_end().to_owned(), reach.show(*unit), verdict.to_owned()])
+        };
+        self.outcomes.iter().filter_map(row).collect()
     }
 
     /// For people.

@@ -6,15 +6,25 @@ use super::args::{Bench, BenchArgs, Case, InsertArgs, ShowArgs};
 use super::machine::Machine;
 use super::report::Report;
 use super::target::Target;
-use super::{bulk, disk, freshness, idle, insert, recovery, search};
+use super::{bulk, disk, freshness, idle, insert, recovery, search, wal};
 
 /// Runs `cinclus bench`.
 ///
 /// # Errors
 /// Whatever ends the bench early: no server, a refused request, a wrong answer.
 pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<()> {
-    // One thread: for a lone client that is the least way from the answer to the next request.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut runtime = match &args.bench {
+        // As in a server.
+        Bench::Wal(_) => tokio::runtime::Builder::new_multi_thread(),
+        // One thread: for a lone client that is the least way from the answer to the next request.
+        Bench::Disk(_)
+        | Bench::Insert(_)
+        | Bench::Freshness(_)
+        | Bench::Search(_)
+        | Bench::Recovery(_)
+        | Bench::Idle(_) => tokio::runtime::Builder::new_current_thread(),
+    };
+    let runtime = runtime.enable_all().build()?;
     runtime.block_on(start(&args.bench))
 }
 
@@ -26,6 +36,7 @@ async fn start(bench: &Bench) -> anyhow::Result<()> {
         Bench::Search(args) => &args.show,
         Bench::Recovery(args) => &args.show,
         Bench::Idle(args) => &args.show,
+        Bench::Wal(args) => &args.show,
     };
     let mut shown = Shown::begin(show)?;
     match bench {
@@ -48,6 +59,16 @@ async fn start(bench: &Bench) -> anyhow::Result<()> {
         }
         Bench::Recovery(args) => shown.report(&recovery::recovery(args).await?),
         Bench::Idle(args) => shown.report(&idle::idle(args).await?),
+        Bench::Wal(args) => {
+            let mut goals = Vec::new();
+            for case in wal::run::cases(args) {
+                for report in wal::run::run(args, case).await? {
+                    shown.report(&report)?;
+                    goals.extend(report.goals());
+                }
+            }
+            shown.goals(&goals)
+        }
     }
 }
 
@@ -91,6 +112,21 @@ impl Shown {
             Ok(report) => self.report(&report),
             Err(error) => Err(target.explain(error).await),
         }
+    }
+
+    /// All goals in one table, for people.
+    fn goals(&mut self, goals: &[[String; 4]]) -> anyhow::Result<()> {
+        if self.json {
+            return Ok(());
+        }
+        let mut out = std::io::stdout().lock();
+        let width = |at: usize| goals.iter().map(|goal| goal[at].chars().count()).max().unwrap_or(0);
+        let widths = [width(0), width(1), width(2)];
+        for [name, value, goal, verdict] in goals {
+            let [names, values, bounds] = widths;
+            writeln!(out, "{name:<names$}  {value:>values$}  {goal:<bounds$}  {verdict}")?;
+        }
+        Ok(out.flush()?)
     }
 
     fn report(&mut self, report: &Report) -> anyhow::Result<()> {
