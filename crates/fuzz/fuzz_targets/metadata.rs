@@ -1,4 +1,4 @@
 #![no_main]
-//! `cargo fuzz run --features libfuzzer metadata`, in this folder.
+//! `cargo +nightly fuzz run --fuzz-dir . --features libfuzzer metadata`, in this folder.
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| cinclus_fuzz::metadata(data));

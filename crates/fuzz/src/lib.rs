@@ -2,8 +2,8 @@
 //!
 //! Each target is a function of some bytes. It asserts that they are read or refused, never a panic, and that
 //! what was read is the same when it is written and read again. `tests/damaged.rs` runs all of them in CI over
-//! damaged samples; `cargo fuzz run --features libfuzzer TARGET` runs one under libFuzzer, for as long as one
-//! likes.
+//! damaged samples; `cargo +nightly fuzz run --fuzz-dir . --features libfuzzer TARGET` runs one under libFuzzer, for
+//! as long as one likes.
 
 use std::collections::BTreeMap;
 

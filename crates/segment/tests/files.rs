@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test stops where it fails")]
 
+mod support;
+
 use std::sync::Arc;
 
 use cinclus_env::Compute;
@@ -159,7 +161,16 @@ async fn every_type_comes_back_with_its_nulls_and_ticks() {
 
 #[tokio::test]
 async fn a_tail_file_holds_chunks_of_different_schemas() {
-    let (store, compute) = (store(), Compute::threads(2));
+    tail_file_of_schemas(store()).await;
+}
+
+#[tokio::test]
+async fn a_storage_need_not_count_from_the_end_of_an_object() {
+    tail_file_of_schemas(Arc::new(support::NoSuffix::default())).await;
+}
+
+async fn tail_file_of_schemas(store: Arc<dyn ObjectStore>) {
+    let compute = Compute::threads(2);
     let schemas = [Arc::new(schema(false)), Arc::new(schema(true)), Arc::new(schema(false))];
     let segments: Vec<Arc<Segment>> =
         schemas.iter().enumerate().map(|(number, schema)| Arc::new(segment(number as i64, schema))).collect();

@@ -112,11 +112,14 @@ fn azure(config: &RemoteConfig) -> object_store::Result<impl ObjectStore> {
 }
 
 fn gcs(config: &RemoteConfig) -> object_store::Result<impl ObjectStore> {
-    GoogleCloudStorageBuilder::from_env()
+    let mut builder = GoogleCloudStorageBuilder::from_env()
         .with_bucket_name(&config.bucket)
         .with_client_options(client(config))
-        .with_retry(retry())
-        .build()
+        .with_retry(retry());
+    if let Some(endpoint) = config.endpoint() {
+        builder = builder.with_base_url(&endpoint);
+    }
+    builder.build()
 }
 
 /// Whether the bucket is there: a listing of it needs no object.

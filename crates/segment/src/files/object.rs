@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use object_store::path::Path;
-use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
+use object_store::{
+    Error, GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload,
+};
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use super::FileError;
@@ -96,10 +98,7 @@ pub(super) async fn get_chunk(
 ) -> Result<Bytes, FileError> {
     let failed = |error| FileError::store(object, error);
     let location = path(object)?;
-    let options = GetOptions::new().with_range(Some(GetRange::Suffix(bytes.max(TRAILER_BYTES as u64))));
-    let result = store.get_opts(&location, options).await.map_err(failed)?;
-    let size = result.meta.size;
-    let end = result.bytes().await.map_err(failed)?;
+    let (size, end) = get_end(&**store, &location, bytes.max(TRAILER_BYTES as u64)).await.map_err(failed)?;
     if size < bytes {
         return Err(FileError::corrupt(object, format!("it has {size} bytes of at least {bytes}")));
     }
@@ -125,6 +124,22 @@ pub(super) async fn get_chunk(
         return Err(FileError::corrupt(object, format!("the chunk at {place} has {len} bytes, not {bytes}")));
     }
     store.get_range(&location, offset..offset + len).await.map_err(failed)
+}
+
+/// The size of an object and its last bytes, all of it if it has fewer: in one request where the storage can count
+/// from the end, in two where it cannot (Azure).
+async fn get_end(store: &dyn ObjectStore, location: &Path, bytes: u64) -> object_store::Result<(u64, Bytes)> {
+    let options = GetOptions::new().with_range(Some(GetRange::Suffix(bytes)));
+    match store.get_opts(location, options).await {
+        Err(Error::NotSupported { .. }) => {
+            let size = store.head(location).await?.size;
+            Ok((size, store.get_range(location, size.saturating_sub(bytes)..size).await?))
+        }
+        found => {
+            let found = found?;
+            Ok((found.meta.size, found.bytes().await?))
+        }
+    }
 }
 
 /// The number of chunks, and the checksum of the directory.
