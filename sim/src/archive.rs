@@ -66,6 +66,16 @@ impl Archive {
         log.insert(id, record);
     }
 
+    /// The records of all logs: where they stand, and their bytes.
+    #[must_use]
+    pub fn bytes(&self) -> BTreeMap<PChannel, BTreeMap<MessageId, u64>> {
+        let inner = self.0.lock();
+        let of_log = |log: &BTreeMap<MessageId, StoredRecord>| {
+            log.iter().map(|(id, stored)| (*id, stored.record.bytes())).collect()
+        };
+        inner.logs.iter().map(|(channel, log)| (channel.clone(), of_log(log))).collect()
+    }
+
     /// All logs, and what is wrong with their records.
     #[must_use]
     pub fn logs(&self) -> (BTreeMap<PChannel, Log>, Vec<Finding>) {

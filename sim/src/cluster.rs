@@ -7,13 +7,13 @@ use anyhow::Result;
 use cinclus_catalog::{Collections, Segments};
 use cinclus_client::{Client, CoordTicks, Nodes};
 use cinclus_coord::{Coordinator, CoordinatorParts};
-use cinclus_env::{Env, TaskGroup};
+use cinclus_env::{DynTickSource, Env, TaskGroup};
 use cinclus_log_storage::{DynLogStorage, FaultyLogStorage};
 use cinclus_meta::DynMetaStore;
 use cinclus_node::config::OwnershipProof;
 use cinclus_node::{Node, NodeConfig, NodeParts};
 use cinclus_query::OneWorker;
-use cinclus_rpc::{CoordApi, NodeApi};
+use cinclus_rpc::{CoordApi, NodeApi, WorkerApi};
 use cinclus_types::{AssignmentView, NodeId, NodeInfo};
 use cinclus_worker::Worker;
 use object_store::ObjectStore;
@@ -23,9 +23,11 @@ use tokio::sync::watch;
 use crate::member::{Condition, Member};
 use crate::mutations::Mutation;
 use crate::mutations::meta::ForgetfulMeta;
+use crate::mutations::ticks::StaleTicks;
 use crate::network::Network;
 use crate::remote_coord::{RemoteCoord, Seat};
 use crate::remote_node::RemoteNode;
+use crate::remote_worker::RemoteWorker;
 use crate::scene::Scene;
 use crate::stores::log::SeamLog;
 use crate::stores::meta::SeamMeta;
@@ -108,13 +110,7 @@ impl Cluster {
     #[must_use]
     pub fn new(world: &World, scene: &Scene, logs: DynLogStorage, objects: Arc<dyn ObjectStore>) -> Cluster {
         let services = Env { clock: scene.clock.clone(), ..Env::test(world.random.fork("services").seed()) };
-        let observed = ObservedLog {
-            inner: world.mutated(&logs),
-            archive: world.archive.clone(),
-            writers: world.writers.clone(),
-            scene: scene.clone(),
-            tasks: services.tasks.clone(),
-        };
+        let observed = ObservedLog::of(world, scene, &logs, services.tasks.clone());
         let faulty = Arc::new(FaultyLogStorage::new(Arc::new(observed), &services));
         let shared = Shared {
             meta: stored(world),
@@ -186,24 +182,34 @@ impl Cluster {
         let segments = Segments::open(meta, &env).await?;
         let objects: Arc<dyn ObjectStore> =
             Arc::new(SeamObjects { inner: self.shared.objects.clone(), member: member.clone() });
-        let worker = Arc::new(Worker::new(objects.clone(), env.clone()));
+        let worker: Arc<dyn WorkerApi> = Arc::new(Worker::new(objects.clone(), env.clone()));
+        let worker = Arc::new(RemoteWorker { from: member.clone(), worker });
         let parts = NodeParts {
             storage: Arc::new(SeamLog { inner: self.faulty.clone(), member: member.clone() }),
             objects,
             collections,
             segments,
-            ticks: Arc::new(CoordTicks(self.coord_for(&member, watch::channel(AssignmentView::default()).1))),
+            ticks: self.ticks_for(&member),
             workers: Arc::new(OneWorker(worker)),
             env: env.clone(),
         };
         let unproved = self.shared.world.mutation == Some(Mutation::StrongWithoutProof);
         let proof = if unproved { OwnershipProof::Lock } else { OwnershipProof::TimeTick };
-        let config = NodeConfig { proof, ..self.shared.world.plan.node.clone() };
+        let config = NodeConfig { proof, ..self.shared.world.plan.of_process() };
         let node = Node::new(parts, config);
         let info = NodeInfo { id: NodeId(id), address: format!("sim-{id}") };
         let slot = Slot { member, info, node, env };
         self.shared.slots.lock().push(slot.clone());
         Ok(slot)
+    }
+
+    fn ticks_for(&self, member: &Member) -> DynTickSource {
+        let coord = self.coord_for(member, watch::channel(AssignmentView::default()).1);
+        let ticks: DynTickSource = Arc::new(CoordTicks(coord));
+        if self.shared.world.mutation == Some(Mutation::StaleTicks) {
+            return Arc::new(StaleTicks { inner: ticks, kept: Mutex::default() });
+        }
+        ticks
     }
 
     fn coord_for(&self, member: &Member, view: watch::Receiver<AssignmentView>) -> Arc<dyn CoordApi> {

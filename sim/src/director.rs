@@ -199,6 +199,7 @@ impl Director {
             object_lost: chance(400),
             object_read: chance(200),
             object_delay: delay(400),
+            worker_delay: delay(100),
             call_lost: chance(60),
             answer_lost: chance(60),
             call_repeated: chance(300),

@@ -26,6 +26,7 @@ pub mod network;
 pub mod plan;
 pub mod remote_coord;
 pub mod remote_node;
+pub mod remote_worker;
 pub mod run;
 pub mod scenarios;
 pub mod scene;

@@ -8,8 +8,8 @@ use anyhow::{Context, Result};
 use cinclus_catalog::{Collections, Segments};
 use cinclus_client::{Client, CoordTicks, LocalNode, Nodes};
 use cinclus_coord::{Coordinator, CoordinatorParts};
-use cinclus_env::Env;
 use cinclus_env::disk::create_dir_synced;
+use cinclus_env::{Env, MemoryBudget};
 use cinclus_log_storage::DynLogStorage;
 use cinclus_log_storage::woodpecker::roll::RollPolicy;
 use cinclus_log_storage::woodpecker::{LocalConfig, WoodpeckerLocal};
@@ -19,6 +19,7 @@ use cinclus_query::OneWorker;
 use cinclus_rpc::{CoordApi, NodeApi, WorkerApi};
 use cinclus_segment::LocalObjects;
 use cinclus_types::{NodeId, NodeInfo};
+use cinclus_wal::BufferBudget;
 use cinclus_worker::Worker;
 use object_store::ObjectStore;
 
@@ -44,6 +45,8 @@ pub struct Life {
     pub member: Member,
     /// Its machine.
     pub env: Env,
+    /// Its write-ahead buffers.
+    pub buffer: BufferBudget,
     /// The coordinator.
     pub coord: Arc<Coordinator>,
     /// The streaming node.
@@ -59,15 +62,18 @@ pub struct Life {
 }
 
 impl Life {
-    /// Assembles a standalone server in the order of `server/assemble.rs`.
+    /// Assembles a standalone server in the order of `server/assemble.rs`. In a peaceful life it has all the memory
+    /// that it wants.
     ///
     /// # Errors
     /// What the parts say.
-    pub async fn begin(world: &World, scene: &Scene, number: u64) -> Result<Life> {
+    pub async fn begin(world: &World, scene: &Scene, (number, peaceful): (u64, bool)) -> Result<Life> {
         let member = Member::new("server", scene);
+        let memory = if peaceful { u64::MAX } else { world.plan.memory_bytes };
         let env = Env {
             clock: member.clock(),
             disk: disk(world),
+            memory: MemoryBudget::new(memory),
             ..Env::test(world.random.fork(&format!("life {number}")).seed())
         };
         let meta: DynMetaStore = Arc::new(SeamMeta { inner: world.meta.clone(), member: member.clone() });
@@ -92,7 +98,9 @@ impl Life {
             workers: Arc::new(OneWorker(worker)),
             env: env.clone(),
         };
-        let node = Node::new(parts, world.plan.node.clone());
+        let config = world.plan.of_process();
+        let buffer = config.wal.buffer.clone();
+        let node = Node::new(parts, config);
         let node_api: Arc<dyn NodeApi> = node.clone();
         let nodes: Arc<dyn Nodes> = Arc::new(LocalNode(node_api));
         let config = world.plan.client.clone();
@@ -101,7 +109,7 @@ impl Life {
         let info = NodeInfo { id: NodeId(start.first.0 as i64), address: String::new() };
         coord.serve(info, nodes, client.clone()).await?;
         let tasks = env.tasks.clone();
-        Ok(Life { scene: scene.clone(), member, env, coord, node, client, collections, logs, tasks })
+        Ok(Life { scene: scene.clone(), member, env, buffer, coord, node, client, collections, logs, tasks })
     }
 
     /// Waits on its own clock.
@@ -134,12 +142,6 @@ async fn log_storage(world: &World, env: &Env, meta: DynMetaStore) -> Result<Dyn
 
 /// A storage as a member sees it, looked at from outside.
 fn seen(world: &World, scene: &Scene, member: &Member, env: &Env, logs: &DynLogStorage) -> DynLogStorage {
-    let observed = ObservedLog {
-        inner: world.mutated(logs),
-        archive: world.archive.clone(),
-        writers: world.writers.clone(),
-        scene: scene.clone(),
-        tasks: env.tasks.clone(),
-    };
+    let observed = ObservedLog::of(world, scene, logs, env.tasks.clone());
     Arc::new(SeamLog { inner: Arc::new(observed), member: member.clone() })
 }

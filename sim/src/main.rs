@@ -1,7 +1,6 @@
 //! `cargo xtask sim --seed N`: runs seeds and prints what was wrong with them.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command says what it found")]
 
-use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use cinclus_env::{Clock, OsClock, Random};
 use cinclus_sim::mutations::Mutation;
 use cinclus_sim::run::{Report, run, run_mutated};
 use cinclus_sim::scenarios::Scenario;
+use cinclus_sim::tally::Tally;
 use cinclus_sim::world::REPEATABLE;
 
 const HELP: &str = "\
@@ -118,7 +118,7 @@ fn mutations(seeds: u64) -> bool {
 /// All runs of one command.
 #[derive(Default)]
 struct Session {
-    counts: BTreeMap<&'static str, u64>,
+    counts: Tally,
     mutation: Option<Mutation>,
     runs: u64,
     failed: u64,
@@ -155,7 +155,7 @@ impl Session {
             }
         }
         println!("{} runs, {} failed, {:.1?}", self.runs, self.failed, OsClock.monotonic() - begun);
-        for (what, count) in &self.counts {
+        for (what, count) in self.counts.counts() {
             println!("{count:>12}  {what}");
         }
         self.failed == 0
@@ -167,9 +167,7 @@ impl Session {
             Some(mutation) => run_mutated(scenario, seed, mutation),
         };
         self.runs += 1;
-        for (what, count) in &report.counts {
-            *self.counts.entry(what).or_default() += count;
-        }
+        self.counts.take(&report.counts);
         for line in &report.lines {
             println!("{line}");
         }

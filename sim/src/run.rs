@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::checkers::{Evidence, Finding, check_all, readers};
+use crate::checkers::{Evidence, Finding, bounds, check_all, checkpoints, readers, segments};
 use crate::history::{Operation, Outcome};
 use crate::mutations::Mutation;
 use crate::scenarios::Scenario;
@@ -44,7 +44,12 @@ pub fn run(scenario: Scenario, seed: u64, keep_trace: bool) -> Report {
 pub fn run_mutated(scenario: Scenario, seed: u64, mutation: Mutation) -> Report {
     let mut world = World::new(seed, false);
     world.mutation = Some(mutation);
-    run_on(scenario, world)
+    #[cfg(feature = "mutations")]
+    cinclus_env::mutation::break_on_purpose(&format!("{mutation:?}"));
+    let report = run_on(scenario, world);
+    #[cfg(feature = "mutations")]
+    cinclus_env::mutation::break_on_purpose("");
+    report
 }
 
 fn run_on(scenario: Scenario, world: World) -> Report {
@@ -64,10 +69,19 @@ fn run_on(scenario: Scenario, world: World) -> Report {
     world.tally.add("checked: fencing", acks);
     let (mut evidence, unreadable) = Evidence::new(operations, logs, world.tally.clone());
     findings.extend(unreadable);
+    evidence.weigh(&world.archive.bytes());
     evidence.drained = *world.drained.lock();
     evidence.keys = world.plan.keys;
     findings.extend(check_all(&evidence));
-    findings.extend(readers::check(&evidence, &world.reads.lock()));
+    let reads = world.reads.lock();
+    findings.extend(readers::check(&evidence, &reads));
+    findings.extend(checkpoints::check(&evidence, &world.checkpoints.all(), &reads));
+    findings.extend(segments::check(&evidence, &world.segments.lock()));
+    if scenario == Scenario::Standalone {
+        let bound = world.plan.node.recovery_log_bytes_max;
+        findings.extend(bounds::check(&evidence, &world.writers.openings(), bound));
+    }
+    drop(reads);
     Report {
         scenario,
         seed,

@@ -20,6 +20,20 @@ impl Tally {
         *self.0.lock().entry(what).or_default() += more;
     }
 
+    /// Keeps the greatest; the name begins with "most".
+    pub fn most(&self, what: &'static str, value: u64) {
+        let mut counts = self.0.lock();
+        let most = counts.entry(what).or_default();
+        *most = value.max(*most);
+    }
+
+    /// Takes over what another one counted.
+    pub fn take(&self, counts: &BTreeMap<&'static str, u64>) {
+        for (what, count) in counts {
+            if what.starts_with("most") { self.most(what, *count) } else { self.add(what, *count) }
+        }
+    }
+
     /// All counters.
     #[must_use]
     pub fn counts(&self) -> BTreeMap<&'static str, u64> {

@@ -21,6 +21,8 @@ pub struct Weather {
     pub object_read: f64,
     /// The longest that an object takes.
     pub object_delay: Duration,
+    /// The longest that a worker takes to begin.
+    pub worker_delay: Duration,
     /// A call that does not arrive.
     pub call_lost: f64,
     /// A call that arrives, and whose answer does not.

@@ -12,9 +12,6 @@ use cinclus_types::{Advice, ColumnData, FieldId, PartitionId, Tick};
 use crate::history::{Answer, Change, History, Outcome, Wish};
 use crate::shard::{KEY, Shard, VALUE, schema};
 
-/// The most rows of a write.
-const ROWS_MAX: u64 = 6;
-
 /// A client.
 pub struct Actor {
     /// Its number.
@@ -29,6 +26,10 @@ pub struct Actor {
     pub shards: Vec<Shard>,
     /// How many keys there are.
     pub keys: u64,
+    /// How many of them an insert has, at most.
+    pub rows_max: u64,
+    /// Whether it flushes and persists.
+    pub flushes: bool,
     /// What it notes.
     pub history: History,
     /// Ticks that it was told, of each shard by its place.
@@ -51,6 +52,7 @@ impl Actor {
             6..=7 => self.append(at, vec![self.delete(at)]).await,
             8..=11 => self.append(at, self.upsert(at)).await,
             12 => self.append(at, self.transaction(at)).await,
+            13 | 14 if !self.flushes => self.append(at, vec![self.insert(at)]).await,
             13 => self.append(at, vec![Change::Flush]).await,
             14 => self.persist(at).await,
             15 => self.pause(1_500_000).await,
@@ -108,7 +110,7 @@ impl Actor {
     }
 
     fn insert(&self, at: usize) -> Change {
-        Change::Insert { partition: self.partition(at), rows: self.rows(self.some_keys(ROWS_MAX)) }
+        Change::Insert { partition: self.partition(at), rows: self.rows(self.some_keys(self.rows_max)) }
     }
 
     fn delete(&self, at: usize) -> Change {

@@ -6,6 +6,7 @@ use cinclus_env::disk::MemoryDisk;
 use cinclus_env::{Env, Random};
 use cinclus_log_storage::DynLogStorage;
 use cinclus_meta::{DynMetaStore, MemoryMetaStore};
+use cinclus_types::SegmentEntry;
 use parking_lot::Mutex;
 
 use crate::archive::Archive;
@@ -15,6 +16,7 @@ use crate::history::History;
 use crate::mutations::Mutation;
 use crate::mutations::log::MutantLog;
 use crate::plan::Plan;
+use crate::stores::checkpoints::{Checkpoints, ObservedMeta};
 use crate::stores::observed::Writers;
 use crate::tally::Tally;
 use crate::trace::Trace;
@@ -39,6 +41,8 @@ pub struct World {
     pub history: History,
     /// What logs held.
     pub archive: Archive,
+    /// The checkpoints of logs.
+    pub checkpoints: Checkpoints,
     /// Who was acknowledged.
     pub writers: Writers,
     /// What is broken on purpose.
@@ -47,6 +51,8 @@ pub struct World {
     pub drained: Mutex<bool>,
     /// What readers of a log were given.
     pub reads: Mutex<Vec<Read>>,
+    /// The segments in the catalog at the end.
+    pub segments: Mutex<Vec<SegmentEntry>>,
     /// What was wrong while it ran.
     pub findings: Mutex<Vec<Finding>>,
     /// The calendar, in Unix milliseconds, and the number of the life.
@@ -92,6 +98,8 @@ impl World {
         let env = Env::test(seed);
         let meta = MemoryMetaStore::new(&cinclus_meta::Config::default(), env.clock.clone(), &env.tasks);
         drop(guard);
+        let checkpoints = Checkpoints::default();
+        let meta = ObservedMeta { inner: Arc::new(meta), checkpoints: checkpoints.clone() };
         let disk = MemoryDisk::new(random.fork("disk").seed());
         World {
             seed,
@@ -103,10 +111,12 @@ impl World {
             tally: Tally::default(),
             history: History::default(),
             archive: Archive::default(),
+            checkpoints,
             writers: Writers::default(),
             mutation: None,
             drained: Mutex::default(),
             reads: Mutex::default(),
+            segments: Mutex::default(),
             findings: Mutex::default(),
             past: Mutex::new(Past { lives: 0, unix_ms: Env::TEST_UNIX_MS }),
             _runtime: runtime,
@@ -118,6 +128,18 @@ impl World {
     pub fn mutated(&self, logs: &DynLogStorage) -> DynLogStorage {
         let Some(mutation) = self.mutation else { return logs.clone() };
         Arc::new(MutantLog::new(logs.clone(), mutation, self.archive.clone()))
+    }
+
+    /// Keeps what the catalog says of segments at the end.
+    ///
+    /// # Errors
+    /// An entry that cannot be read.
+    pub async fn keep_segments(&self) -> anyhow::Result<()> {
+        let (_, entries) = self.meta.scan("segments/segment/").await?;
+        for entry in entries {
+            self.segments.lock().push(cinclus_catalog::keys::decode(&entry.key, &entry.value)?);
+        }
+        Ok(())
     }
 
     /// Notes something that is wrong.

@@ -15,12 +15,25 @@ fn caught(mutation: Mutation, scenario: Scenario, invariants: &[&str]) -> bool {
     (0..SEEDS).any(|seed| finds(&run_mutated(scenario, seed, mutation), invariants))
 }
 
-#[test]
-fn every_mutation_is_found_under_its_invariant() {
-    let all = Mutation::all().into_iter();
+fn all_are_found(mutations: Vec<(Mutation, Scenario, &'static [&'static str])>) {
+    let all = mutations.into_iter();
     let missed: Vec<Mutation> = all
         .filter(|(mutation, scenario, invariants)| !caught(*mutation, *scenario, invariants))
         .map(|(mutation, ..)| mutation)
         .collect();
     assert!(missed.is_empty(), "nothing saw {missed:?} within {SEEDS} seeds");
+}
+
+#[test]
+fn every_mutation_at_a_seam_is_found_under_its_invariant() {
+    all_are_found(Mutation::seams());
+}
+
+#[test]
+#[cfg_attr(
+    not(feature = "mutations"),
+    ignore = "the lines are in builds for the simulator only: cargo xtask ci sim"
+)]
+fn every_mutation_of_a_line_is_found_under_its_invariant() {
+    all_are_found(Mutation::lines());
 }

@@ -1,7 +1,8 @@
 //! `cargo xtask sim`: the simulator, built so that a seed decides everything, and that it is quick.
 //!
 //! The order in which tokio wakes those who wait for one thing can be seeded only with a flag that all crates are
-//! built with. Nothing else is built with it, so the simulator has a target folder of its own.
+//! built with. Nothing else is built with it, so the simulator has a target folder of its own. Nothing else is built with the
+//! lines that break on purpose either.
 
 use std::process::Command;
 
@@ -36,6 +37,7 @@ pub(crate) fn ci(workspace: &Workspace) -> StepResult {
 fn seeded(workspace: &Workspace, what: &str) -> Command {
     let mut command = cargo();
     command.args([what, "--quiet", "--locked", "--profile", "sim", "--package", "cinclus-sim"]);
+    command.args(["--features", "mutations"]);
     command.arg("--target-dir").arg(workspace.target.join("sim"));
     command.env("RUSTFLAGS", "--cfg tokio_unstable").current_dir(&workspace.root);
     command

@@ -15,6 +15,7 @@
 //! | [`compute`] | a bounded pool for work that burns CPU | threads | inline |
 //! | [`telemetry`] | metrics | one registry per process | one registry per test |
 //! | [`memory`] | the budget of memory | half of the machine's | without a limit |
+//! | [`mutation`] | lines that are broken on purpose | none | one at a time, in the simulator |
 
 #![allow(clippy::disallowed_methods, reason = "this crate is where they belong (A1)")]
 
@@ -23,6 +24,7 @@ pub mod compute;
 pub mod disk;
 mod env;
 pub mod memory;
+pub mod mutation;
 pub mod random;
 pub mod tasks;
 pub mod telemetry;
@@ -33,6 +35,7 @@ pub use compute::Compute;
 pub use disk::{Disk, DiskError, DiskFile, DynDisk};
 pub use env::Env;
 pub use memory::{MemoryBudget, MemoryFull, MemoryHeld, MemoryPart};
+pub use mutation::mutated;
 pub use random::Random;
 pub use tasks::{PanicPolicy, TaskGroup, TaskHandle};
 pub use telemetry::Telemetry;

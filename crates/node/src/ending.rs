@@ -1,7 +1,7 @@
 //! Why a log is not served any more although nobody closed it.
 
 use cinclus_rpc::{AppendError, NodeError, ReadError};
-use cinclus_types::{PChannel, VChannel};
+use cinclus_types::{PChannel, Term, VChannel};
 use cinclus_wal::FeedError;
 use tokio::sync::watch;
 
@@ -10,6 +10,17 @@ use tokio::sync::watch;
 pub(crate) struct Ending {
     channel: PChannel,
     why: watch::Sender<Option<FeedError>>,
+}
+
+/// What the end of a feed comes to, if the catalog says under which term the log was last persisted: an owner under a
+/// later term lets go of what is not read here yet, and nothing is wrong with the log then.
+pub(crate) fn judged(error: FeedError, own: Term, persisted: Option<Term>) -> FeedError {
+    match (error, persisted) {
+        (FeedError::Truncated { .. }, Some(later)) if later > own => {
+            FeedError::Closed(format!("it was taken over under term {later}"))
+        }
+        (error, _) => error,
+    }
 }
 
 impl Ending {
@@ -74,4 +85,25 @@ pub(crate) fn corrupt_read(channel: &PChannel, reason: &str) -> ReadError {
 /// The error of appending to a corrupt log: it names the log too.
 pub(crate) fn corrupt_append(channel: &PChannel, reason: &str) -> AppendError {
     AppendError::Corrupt(format!("{channel}: {reason}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use cinclus_types::MessageId;
+
+    use super::*;
+
+    #[test]
+    fn a_log_that_a_later_owner_truncated_is_not_corrupt() {
+        let truncated = || FeedError::Truncated { earliest: MessageId::from_parts(0, 6, 4) };
+        let corruption = |persisted| {
+            let ending = Ending::of(&PChannel::new("log"));
+            ending.set(judged(truncated(), Term(3), persisted));
+            ending.corruption()
+        };
+        assert_eq!(corruption(Some(Term(4))), None, "somebody else goes on with it");
+        let lost = Some(truncated().to_string());
+        assert_eq!(corruption(Some(Term(3))), lost, "what was needed is gone");
+        assert_eq!(corruption(None), lost);
+    }
 }

@@ -8,6 +8,7 @@
 
 use std::time::Duration;
 
+use cinclus_env::mutated;
 use cinclus_types::message::Header;
 use cinclus_types::{Checkpoint, SegmentId, Tick, VChannel};
 use cinclus_wal::{Delivery, DeliveryKind, Feed};
@@ -143,7 +144,8 @@ impl Persister {
         let cut = feed.cut();
         let now = Tick::from_unix_ms(self.parts.env.clock.unix_ms());
         // Invariant W7.
-        let truncate_below = self.retention.note(cut.checkpoint, cut.log_bytes_since_last_cut, now);
+        let keeps = self.retention.note(cut.checkpoint, cut.log_bytes_since_last_cut, now);
+        let truncate_below = if mutated("TruncatesMore") { keeps.next() } else { keeps };
         self.backlog.begin();
         (self.dirty_since, self.retry_at, self.seals) = (None, None, false);
         Round {

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use cinclus_env::mutated;
 use cinclus_query::{Delegator, Delete};
 use cinclus_types::message::body::{AlterCollectionBody, CreateCollectionBody, DeleteBody, InsertBody};
 use cinclus_types::message::{Header, Message};
@@ -13,6 +14,7 @@ use tokio::sync::mpsc;
 
 use crate::channel::Channel;
 use crate::control::{Control, PersistedRound};
+use crate::ending::judged;
 use crate::host::NodeParts;
 use crate::loader::LoaderSignal;
 use crate::persist::Persister;
@@ -42,6 +44,8 @@ impl Pump {
     /// Runs until the log is closed or lost.
     pub async fn run(mut self) {
         let End::Lost(error) = self.pump().await else { return };
+        let judging = judge(self.channel.clone(), self.parts.clone(), error);
+        let Some(error) = judging.await else { return };
         let Channel { channel, term, wal, ending, .. } = &self.channel;
         if matches!(error, FeedError::Closed(_)) {
             tracing::info!(%channel, %term, %error, "the log is not served here any more");
@@ -80,6 +84,9 @@ impl Pump {
 
     /// Applies a delivery as a whole, or ends without having noted it.
     async fn apply(&mut self, delivery: Delivery) -> Result<(), End> {
+        if mutated("ReadsBeforeApplied") {
+            self.channel.tsafe.advance(delivery.tick);
+        }
         for message in &delivery.messages {
             while let Err(refused) = self.apply_message(message, delivery.tick).await {
                 let error = match refused {
@@ -215,6 +222,25 @@ impl Pump {
             self.loader.wake();
         }
         self.persister.ended(round);
+    }
+}
+
+/// Finds out whether a log that begins too late is another one's by now; `None` if it is closed meanwhile.
+async fn judge(channel: Channel, parts: NodeParts, error: FeedError) -> Option<FeedError> {
+    if !matches!(error, FeedError::Truncated { .. }) {
+        return Some(error);
+    }
+    let Channel { channel, term, tasks, .. } = &channel;
+    loop {
+        tokio::select! {
+            biased;
+            () = tasks.cancelled() => return None,
+            saved = parts.segments.checkpoint(channel) => match saved {
+                Ok(saved) => return Some(judged(error, *term, saved.map(|saved| saved.term))),
+                Err(error) => tracing::warn!(%channel, %term, %error, "whose log is it? asking again"),
+            },
+        }
+        parts.env.clock.sleep(APPLY_RETRY).await;
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use cinclus_catalog::{ChannelCheckpoint, SegmentChange};
+use cinclus_env::mutated;
 use cinclus_query::{Delegator, Delete};
 use cinclus_segment::{ChunkWriter, RowRun};
 use cinclus_types::{
@@ -128,15 +129,12 @@ impl Round {
     async fn persist(&mut self) -> anyhow::Result<()> {
         let fresh = self.parts.ticks.grant(1).await?.first;
         self.channel.unsettled.lock().get_or_insert(fresh);
+        if mutated("CheckpointBeforeState") {
+            self.parts.segments.commit(&self.channel.channel, self.record(), Vec::new()).await?;
+        }
         let changes = self.write(fresh).await?;
-        let record = ChannelCheckpoint {
-            term: self.channel.term,
-            checkpoint: self.cut.checkpoint,
-            truncate_below: self.truncate_below,
-            state: self.cut.state.clone(),
-        };
         // Invariant W6: the files are durable, and state and checkpoint become visible together.
-        self.parts.segments.commit(&self.channel.channel, record, changes).await?;
+        self.parts.segments.commit(&self.channel.channel, self.record(), changes).await?;
         *self.channel.unsettled.lock() = None;
         // Invariant W7: only now is what lies before the checkpoint not needed any more.
         if let Err(error) = self.channel.wal.truncate(self.truncate_below).await {
@@ -144,6 +142,16 @@ impl Round {
             tracing::warn!(%channel, %error, "the log was not truncated; the next round does it");
         }
         Ok(())
+    }
+
+    /// What the catalog says of the log when the round is committed.
+    fn record(&self) -> ChannelCheckpoint {
+        ChannelCheckpoint {
+            term: self.channel.term,
+            checkpoint: self.cut.checkpoint,
+            truncate_below: self.truncate_below,
+            state: self.cut.state.clone(),
+        }
     }
 
     /// Writes all files of the round; answers what the catalog is to say then.

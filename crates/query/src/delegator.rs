@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use cinclus_catalog::{CollectionEntry, Collections, Segments, VChannelView};
-use cinclus_env::{Env, MemoryPart};
+use cinclus_env::{Env, MemoryPart, mutated};
 use cinclus_rpc::{ShardStatistics, WorkerError};
 use cinclus_segment::{Segment, SegmentError};
 use cinclus_types::{
@@ -273,7 +273,9 @@ impl Delegator {
         }
         // Invariant Q1.
         self.change(|view| {
-            view.growing.remove(&entry.id);
+            if !mutated("ReadsSegmentsTwice") {
+                view.growing.remove(&entry.id);
+            }
             view.sealed.insert(entry.id, entry);
         });
         Ok(true)

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use cinclus_types::{PChannel, VChannel};
+use cinclus_types::message::Message;
+use cinclus_types::{MessageId, PChannel, Term, VChannel};
 
 use super::Finding;
 use super::effects::{Effect, effects_of};
@@ -16,6 +17,8 @@ pub struct Evidence {
     pub operations: Vec<Operation>,
     /// What was ever in the logs.
     pub logs: BTreeMap<PChannel, Log>,
+    /// Where each record of the logs stands, its term, and its bytes.
+    pub bytes: BTreeMap<PChannel, Vec<(MessageId, Term, u64)>>,
     /// What takes effect in each VChannel, by effective tick.
     pub effects: BTreeMap<VChannel, Vec<Effect>>,
     /// Where checks are counted.
@@ -42,6 +45,18 @@ impl Evidence {
                 Err(text) => findings.push(Finding::new("L5", format!("{channel}: {text}"))),
             }
         }
-        (Evidence { operations, logs, effects, tally, drained: false, keys: 0 }, findings)
+        let bytes = BTreeMap::new();
+        (Evidence { operations, logs, bytes, effects, tally, drained: false, keys: 0 }, findings)
+    }
+
+    /// Notes how large the records are.
+    pub fn weigh(&mut self, bytes: &BTreeMap<PChannel, BTreeMap<MessageId, u64>>) {
+        for (channel, log) in &self.logs {
+            let Some(bytes) = bytes.get(channel) else { continue };
+            let record = |message: &Message| {
+                (message.id(), message.term(), bytes.get(&message.id()).copied().unwrap_or_default())
+            };
+            self.bytes.insert(channel.clone(), log.iter().map(record).collect());
+        }
     }
 }

@@ -5,15 +5,18 @@
 
 pub mod bounds;
 pub mod broadcasts;
+pub mod checkpoints;
 pub mod durability;
 pub mod effects;
 pub mod evidence;
 pub mod exactly_once;
 pub mod freshness;
 pub mod linearizable;
+pub mod memory;
 pub mod mvcc;
 pub mod order;
 pub mod readers;
+pub mod segments;
 pub mod transactions;
 
 pub use evidence::Evidence;

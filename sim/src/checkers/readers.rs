@@ -13,6 +13,8 @@ pub struct Read {
     pub number: u64,
     /// Where it resumes; `None`: at the beginning.
     pub checkpoint: Option<Checkpoint>,
+    /// All checkpoints that it was given.
+    pub checkpoints: Vec<Checkpoint>,
     /// The effective tick and the place of each message.
     pub given: Vec<(Tick, MessageId)>,
 }
@@ -22,6 +24,7 @@ impl Read {
     pub fn take(&mut self, delivery: &Delivery) {
         self.given.extend(delivery.messages.iter().map(|message| (delivery.tick, message.id())));
         self.checkpoint = Some(delivery.checkpoint);
+        self.checkpoints.push(delivery.checkpoint);
     }
 
     /// The greatest tick that it was told.

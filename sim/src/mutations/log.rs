@@ -63,6 +63,9 @@ impl LogStorage for MutantLog {
         if self.mutation == Mutation::SkipsRecords {
             return Ok(Box::new(SkippingReader { inner, records: 0 }));
         }
+        if self.mutation == Mutation::ChangesRecords {
+            return Ok(Box::new(ChangingReader { inner, records: 0 }));
+        }
         Ok(inner)
     }
 
@@ -103,6 +106,7 @@ impl LogWriter for MutantWriter {
     fn append(&mut self, mut batch: Vec<Record>) -> AppendAck {
         self.batches += 1;
         let last = batch.len() - 1;
+        #[allow(clippy::wildcard_enum_match_arm, reason = "the others break something else")]
         match self.mutation {
             Mutation::SwapsWrites => batch.swap(0, last),
             Mutation::Overwrites if self.batches.is_multiple_of(10) => batch[last] = batch[0].clone(),
@@ -121,16 +125,7 @@ impl LogWriter for MutantWriter {
                     drop(self.inner.lock().append(vec![record]));
                 }
             }
-            Mutation::LyingSync
-            | Mutation::NoFence
-            | Mutation::SkipsRecords
-            | Mutation::Overwrites
-            | Mutation::TearsTransactions
-            | Mutation::TruncatesAll
-            | Mutation::ForgetsTerms
-            | Mutation::RepeatsAppends
-            | Mutation::DropsDeletes
-            | Mutation::StrongWithoutProof => {}
+            _ => {}
         }
         self.inner.lock().append(batch)
     }
@@ -167,6 +162,37 @@ impl LogReader for SkippingReader {
         if batch.len() > 2 {
             batch.remove(1);
         }
+        Ok(batch)
+    }
+}
+
+/// A reader that says something else of a record now and then.
+struct ChangingReader {
+    inner: Box<dyn LogReader>,
+    records: u64,
+}
+
+impl ChangingReader {
+    fn change(&mut self, stored: &mut StoredRecord) {
+        self.records += 1;
+        if self.records.is_multiple_of(7) {
+            // Nobody in the house asks for it.
+            stored.record.properties.push(("zz".to_owned(), "changed".to_owned()));
+        }
+    }
+}
+
+#[async_trait]
+impl LogReader for ChangingReader {
+    async fn next(&mut self) -> Result<Option<StoredRecord>, LogError> {
+        let mut next = self.inner.next().await?;
+        next.iter_mut().for_each(|stored| self.change(stored));
+        Ok(next)
+    }
+
+    async fn next_batch(&mut self) -> Result<Vec<StoredRecord>, LogError> {
+        let mut batch = self.inner.next_batch().await?;
+        batch.iter_mut().for_each(|stored| self.change(stored));
         Ok(batch)
     }
 }

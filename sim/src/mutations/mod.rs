@@ -1,12 +1,15 @@
-//! The house broken on purpose at its seams, to prove that the checkers can see.
+//! The house broken on purpose, to prove that the checkers can see.
 //!
 //! A run with a mutation is a test of the simulator: some seed among the first few must find it, and name the
-//! invariant.
+//! invariant. Some mutations stand at a seam, as a store or a network that does not keep its rules. The others are
+//! single lines of the house at an invariant that ask [`cinclus_env::mutated`] for the name of the mutation; they are
+//! there only if the simulator is built with its feature `mutations`.
 
 pub mod calls;
 pub mod disk;
 pub mod log;
 pub mod meta;
+pub mod ticks;
 
 use crate::scenarios::Scenario;
 
@@ -37,6 +40,40 @@ pub enum Mutation {
     DropsDeletes,
     /// A node that answers Strong reads without proof that it still owns the log.
     StrongWithoutProof,
+    /// A log storage whose records are read otherwise than before.
+    ChangesRecords,
+    /// A line: a writer that goes on with ticks from before it was opened; and a source that kept some.
+    StaleTicks,
+    /// A line: the acknowledgements of a block are given before it is synced.
+    AcksBeforeSync,
+    /// A line: a request that is known by its key is stored again.
+    ForgetsKeys,
+    /// A line: tsafe runs ahead of what is applied.
+    ReadsBeforeApplied,
+    /// A line: the checkpoint is committed before the state.
+    CheckpointBeforeState,
+    /// A line: a log forgets one record more than it may.
+    TruncatesMore,
+    /// A line: rows are placed into a segment that is not there.
+    PlacesElsewhere,
+    /// A line: a checkpoint lies behind the begin of an open transaction.
+    ResumesBehindBegins,
+    /// A line: a segment is closed while open transactions have rows in it.
+    FlushesUnderTransactions,
+    /// A line: a change of what exists that closes segments leaves transactions open.
+    DdlKeepsTransactions,
+    /// A line: the locks of the coordinator exclude nobody.
+    LocksExcludeNobody,
+    /// A line: a segment is read as growing and as sealed.
+    ReadsSegmentsTwice,
+    /// A line: deletes hide rows of their own tick.
+    DeletesHideTheirOwn,
+    /// A line: nothing counts as log that is to be replayed.
+    CountsNoBacklog,
+    /// A line: rows are let in whether there is memory or not.
+    AdmitsAnyMemory,
+    /// A line: the write-ahead buffers let go of nothing.
+    BufferGrows,
 }
 
 impl Mutation {
@@ -46,9 +83,17 @@ impl Mutation {
         Mutation::all().into_iter().map(|(mutation, ..)| mutation).find(|one| format!("{one:?}") == name)
     }
 
-    /// All of them, with the kind of run that finds it, and the invariants of which it breaks at least one.
+    /// All of them that this build can make, with the kind of run that finds it, and the invariants of which it breaks
+    /// at least one.
     #[must_use]
     pub fn all() -> Vec<(Mutation, Scenario, &'static [&'static str])> {
+        let lines = if cfg!(feature = "mutations") { Mutation::lines() } else { Vec::new() };
+        Mutation::seams().into_iter().chain(lines).collect()
+    }
+
+    /// Those at the seams.
+    #[must_use]
+    pub fn seams() -> Vec<(Mutation, Scenario, &'static [&'static str])> {
         use Scenario::{Cluster, Readers, Standalone};
         vec![
             (Mutation::LyingSync, Standalone, &["W2"]),
@@ -64,6 +109,31 @@ impl Mutation {
             (Mutation::RepeatsAppends, Cluster, &["W2"]),
             (Mutation::DropsDeletes, Standalone, &["Q1"]),
             (Mutation::StrongWithoutProof, Cluster, &["Q3"]),
+            (Mutation::ChangesRecords, Standalone, &["L5"]),
+        ]
+    }
+
+    /// Those that break a line of the house.
+    #[must_use]
+    pub fn lines() -> Vec<(Mutation, Scenario, &'static [&'static str])> {
+        use Scenario::{Cluster, Readers, Standalone};
+        vec![
+            (Mutation::StaleTicks, Cluster, &["W1"]),
+            (Mutation::AcksBeforeSync, Standalone, &["W2"]),
+            (Mutation::ForgetsKeys, Cluster, &["W2", "C2"]),
+            (Mutation::ReadsBeforeApplied, Cluster, &["Q1"]),
+            (Mutation::CheckpointBeforeState, Standalone, &["Q1"]),
+            (Mutation::TruncatesMore, Standalone, &["W7"]),
+            (Mutation::PlacesElsewhere, Standalone, &["W8"]),
+            (Mutation::ResumesBehindBegins, Readers, &["W10"]),
+            (Mutation::FlushesUnderTransactions, Readers, &["W11"]),
+            (Mutation::DdlKeepsTransactions, Readers, &["W11"]),
+            (Mutation::LocksExcludeNobody, Cluster, &["C2"]),
+            (Mutation::ReadsSegmentsTwice, Standalone, &["Q1"]),
+            (Mutation::DeletesHideTheirOwn, Standalone, &["Q1"]),
+            (Mutation::CountsNoBacklog, Standalone, &["recovery bound"]),
+            (Mutation::AdmitsAnyMemory, Standalone, &["memory"]),
+            (Mutation::BufferGrows, Standalone, &["memory"]),
         ]
     }
 }

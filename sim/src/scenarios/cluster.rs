@@ -28,6 +28,8 @@ use crate::wanted::Wanted;
 use crate::workload::Actor;
 use crate::world::{World, runtime};
 
+/// Those who change what exists at once, on the same names.
+const STORMS: u64 = 3;
 /// How long faults go on at most.
 const TROUBLE: Duration = Duration::from_secs(240);
 /// How long everything may take to be served when nothing goes wrong any more.
@@ -79,18 +81,9 @@ async fn live(world: &World, scene: &Scene) -> Result<()> {
         }
     });
     let stormy = cluster.start_client(2_000, 0);
-    let storm = Storm {
-        number: 2_000,
-        random: world.random.fork("storm"),
-        coord: &*stormy.coord,
-        clock: &*scene.clock,
-        history: world.history.clone(),
-    };
     let storms = async {
         if world.random.fork("stormy").chance(0.6) {
-            loop {
-                storm.step().await;
-            }
+            join_all((0..STORMS).map(|number| storm(world, scene, &stormy, 2_000 + number))).await;
         }
         std::future::pending::<()>().await;
     };
@@ -111,6 +104,20 @@ async fn live(world: &World, scene: &Scene) -> Result<()> {
     scene.note(format_args!("everything is served again after {took:?}"));
     world.tally.count("checked: convergence");
     finish(world, &cluster, &last, &shards).await
+}
+
+/// Changes what exists, for ever.
+async fn storm(world: &World, scene: &Scene, client: &ClientSide, number: u64) {
+    let storm = Storm {
+        number,
+        random: world.random.fork(&format!("storm {number}")),
+        coord: &*client.coord,
+        clock: &*scene.clock,
+        history: world.history.clone(),
+    };
+    loop {
+        storm.step().await;
+    }
 }
 
 /// Every other client only reads, and hears late of new owners: it asks old ones that do not know better.
@@ -138,6 +145,8 @@ fn actor(world: &World, client: &ClientSide, number: u64, shards: &[Shard]) -> A
         clock: client.member.clock(),
         shards: shards.to_vec(),
         keys: world.plan.keys,
+        rows_max: world.plan.rows_max,
+        flushes: world.plan.flushes,
         history: world.history.clone(),
         told: BTreeMap::new(),
     }
@@ -194,6 +203,7 @@ async fn finish(world: &World, cluster: &Cluster, client: &ClientSide, shards: &
     for channel in cluster.logs.channels().await? {
         world.archive.read(&cluster.logs, &channel).await?;
     }
+    world.keep_segments().await?;
     let (findings, asked) = cluster.terms.findings();
     findings.into_iter().for_each(|finding| world.find(finding));
     world.tally.add("checked: terms", asked);

@@ -52,6 +52,10 @@ impl Scenario {
                 "checked: broadcasts",
                 "checked: linearizability",
                 "checked: recovery bound",
+                "checked: memory",
+                "checked: checkpoints",
+                "checked: placements",
+                "checked: segments in the catalog",
             ],
             Scenario::Cluster => &[
                 "checked: order",
@@ -66,6 +70,9 @@ impl Scenario {
                 "checked: broadcasts",
                 "checked: orders of broadcasts",
                 "checked: linearizability",
+                "checked: checkpoints",
+                "checked: placements",
+                "checked: segments in the catalog",
             ],
             Scenario::Readers => &[
                 "checked: order",
@@ -74,6 +81,9 @@ impl Scenario {
                 "checked: exactly once",
                 "checked: transactions",
                 "checked: deliveries",
+                "checked: checkpoints of readers",
+                "checked: placements",
+                "checked: segments of transactions",
             ],
         }
     }

@@ -57,13 +57,7 @@ pub(crate) fn run(world: &World) {
 async fn live(world: &World, scene: &Scene) -> Result<()> {
     let env = Env { disk: Arc::new(world.disk.clone()), clock: scene.clock.clone(), ..Env::test(world.seed) };
     let logs = log_storage(world, &env).await?;
-    let observed = ObservedLog {
-        inner: world.mutated(&logs),
-        archive: world.archive.clone(),
-        writers: world.writers.clone(),
-        scene: scene.clone(),
-        tasks: env.tasks.clone(),
-    };
+    let observed = ObservedLog::of(world, scene, &logs, env.tasks.clone());
     let faulty = Arc::new(FaultyLogStorage::new(Arc::new(observed), &env));
     let storage: DynLogStorage = faulty.clone();
     let segments = Segments::open(world.meta.clone(), &env).await?;
@@ -165,15 +159,16 @@ impl Log<'_> {
             let (Some(wal), shard) = (self.wal(), &self.shards[random.range(0..2) as usize]) else {
                 continue;
             };
-            let count = 1 + random.range(0..3);
-            let several_calls = random.range(0..2) == 0;
+            let flush = random.range(0..12) == 0;
+            let count = if flush { 1 } else { 1 + random.range(0..3) };
+            let several_calls = !flush && random.range(0..2) == 0;
             let (operation, wish) = self.world.history.begin(number, |operation| {
                 let rows = |at: u64| vec![((operation * 8 + at) as i64, operation as i64)];
                 let partition = shard.partitions()[0];
                 let insert = |at| Change::Insert { partition, rows: rows(at) };
                 Wish::Append {
                     vchannel: shard.vchannel.clone(),
-                    changes: (0..count).map(insert).collect(),
+                    changes: if flush { vec![Change::Flush] } else { (0..count).map(insert).collect() },
                     key: None,
                 }
             });

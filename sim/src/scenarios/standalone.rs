@@ -6,7 +6,7 @@ use std::time::Duration;
 use cinclus_env::{DynClock, TokioClock, timeout};
 use futures::future::join_all;
 
-use crate::checkers::{Finding, bounds};
+use crate::checkers::{Finding, memory};
 use crate::disk_faults;
 use crate::ending::{Ending, When};
 use crate::life::Life;
@@ -83,12 +83,13 @@ async fn end_at(scene: &Scene, world: &World, deadline: Duration) {
     scene.stop("by power or time");
 }
 
-/// Looks at the recovery bound now and then, until it is dropped.
-async fn watch_bounds(world: &World, life: &Life) {
+/// Looks at the memory bounds now and then, until it is dropped.
+async fn watch_memory(world: &World, life: &Life) {
+    let replayed = life.env.memory.used();
     loop {
         life.scene.clock.sleep(Duration::from_millis(20)).await;
-        let bound = world.plan.node.recovery_log_bytes_max;
-        if let Some(finding) = bounds::check(&life.node, bound, &world.tally) {
+        world.tally.most("most bytes of memory", life.env.memory.used());
+        for finding in memory::check(&life.env.memory, &life.buffer, replayed, &world.tally) {
             world.find(finding);
         }
     }
@@ -114,7 +115,8 @@ async fn work(world: &World, scene: &Scene, LifeKind { number, peaceful, faulty 
             world.find(Finding::new("availability", text));
         }
     };
-    let life = match Life::begin(world, scene, number).await {
+    let faulty = faulty || !peaceful && world.plan.is_tight();
+    let life = match Life::begin(world, scene, (number, peaceful)).await {
         Ok(life) => life,
         Err(error) => {
             // Without power everything fails; whoever looks at the power ends the life.
@@ -146,6 +148,8 @@ async fn work(world: &World, scene: &Scene, LifeKind { number, peaceful, faulty 
             clock: life.env.clock.clone(),
             shards: shards.clone(),
             keys: world.plan.keys,
+            rows_max: world.plan.rows_max,
+            flushes: world.plan.flushes,
             history: world.history.clone(),
             told: std::collections::BTreeMap::new(),
         };
@@ -160,17 +164,25 @@ async fn work(world: &World, scene: &Scene, LifeKind { number, peaceful, faulty 
     tokio::select! {
         biased;
         _ = join_all(works) => {}
-        () = watch_bounds(world, &life) => {}
+        () = watch_memory(world, &life) => {}
     }
     life.tasks.check();
     if peaceful {
-        let tasks = world.meta.scan(cinclus_coord::keys::BROADCASTS).await;
-        *world.drained.lock() = tasks.is_ok_and(|(_, tasks)| tasks.is_empty());
-        for channel in life.logs.channels().await.unwrap_or_default() {
-            if let Err(error) = world.archive.read(&life.logs, &channel).await {
-                world.find(Finding::new("L5", format!("{channel} cannot be read at the end: {error}")));
-            }
+        look_back(world, &life).await;
+    }
+}
+
+/// Keeps what logs and catalog hold at the end.
+async fn look_back(world: &World, life: &Life) {
+    let tasks = world.meta.scan(cinclus_coord::keys::BROADCASTS).await;
+    *world.drained.lock() = tasks.is_ok_and(|(_, tasks)| tasks.is_empty());
+    for channel in life.logs.channels().await.unwrap_or_default() {
+        if let Err(error) = world.archive.read(&life.logs, &channel).await {
+            world.find(Finding::new("L5", format!("{channel} cannot be read at the end: {error}")));
         }
-        life.node.close().await;
+    }
+    life.node.close().await;
+    if let Err(error) = world.keep_segments().await {
+        world.find(Finding::new("W6", format!("the catalog cannot be read at the end: {error}")));
     }
 }

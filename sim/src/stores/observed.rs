@@ -15,7 +15,10 @@ use tokio::sync::mpsc;
 
 use crate::archive::Archive;
 use crate::checkers::Finding;
+use crate::checkers::bounds::Opened;
 use crate::scene::Scene;
+use crate::stores::checkpoints::Checkpoints;
+use crate::world::World;
 
 /// What was seen of the writers of all logs over all lives. Clones are the same.
 #[derive(Clone, Default)]
@@ -37,11 +40,14 @@ struct WritersSeen {
     acked: BTreeMap<PChannel, MessageId>,
     findings: Vec<Finding>,
     acks: u64,
+    openings: Vec<Opened>,
 }
 
 impl Writers {
-    fn opened(&self, channel: &PChannel, term: Term, since: Duration) -> u64 {
+    fn opened(&self, opened: Opened, since: Duration) -> u64 {
         let seen = &mut *self.0.lock();
+        let (channel, term) = (&opened.channel.clone(), opened.term);
+        seen.openings.push(opened);
         seen.opened += 1;
         let before = seen.newest.insert(channel.clone(), Newest { number: seen.opened, term, since });
         if let Some(newest) = before.filter(|newest| newest.term > term) {
@@ -71,6 +77,19 @@ impl Writers {
         }
     }
 
+    /// All openings in their order.
+    #[must_use]
+    pub fn openings(&self) -> Vec<Opened> {
+        self.0.lock().openings.clone()
+    }
+
+    fn forgets(&self, channel: &PChannel, upto: MessageId, allowed: MessageId) {
+        if upto > allowed {
+            let text = format!("{channel} is to forget all below {upto}, the catalog says {allowed}");
+            self.0.lock().findings.push(Finding::new("W7", text));
+        }
+    }
+
     /// What was wrong, and how many acknowledgements were looked at.
     #[must_use]
     pub fn findings(&self) -> (Vec<Finding>, u64) {
@@ -85,12 +104,32 @@ pub struct ObservedLog {
     pub inner: DynLogStorage,
     /// Keeps what is truncated.
     pub archive: Archive,
+    /// What may be forgotten.
+    pub checkpoints: Checkpoints,
     /// Who was acknowledged.
     pub writers: Writers,
+    /// The number of the life.
+    pub life: u64,
     /// Notes what happens.
     pub scene: Scene,
     /// Where acknowledgements are handed on.
     pub tasks: TaskGroup,
+}
+
+impl ObservedLog {
+    /// Looks at a storage, broken if it is to be, in a life with these tasks.
+    #[must_use]
+    pub fn of(world: &World, scene: &Scene, logs: &DynLogStorage, tasks: TaskGroup) -> ObservedLog {
+        ObservedLog {
+            inner: world.mutated(logs),
+            archive: world.archive.clone(),
+            checkpoints: world.checkpoints.clone(),
+            writers: world.writers.clone(),
+            life: world.past.lock().lives,
+            scene: scene.clone(),
+            tasks,
+        }
+    }
 }
 
 #[async_trait]
@@ -101,7 +140,14 @@ impl LogStorage for ObservedLog {
         options: OpenOptions,
     ) -> Result<Box<dyn LogWriter>, LogError> {
         let inner = self.inner.open_writer(channel, options).await?;
-        let number = self.writers.opened(channel, options.term, self.scene.clock.monotonic());
+        let resume = self.checkpoints.newest(channel).map(|newest| newest.checkpoint.resume);
+        let opened = Opened {
+            life: self.life,
+            channel: channel.clone(),
+            term: options.term,
+            resume: resume.unwrap_or_default(),
+        };
+        let number = self.writers.opened(opened, self.scene.clock.monotonic());
         let (acks, queue) = mpsc::unbounded_channel();
         let seen = Seen {
             channel: channel.clone(),
@@ -118,6 +164,7 @@ impl LogStorage for ObservedLog {
     }
 
     async fn truncate(&self, channel: &PChannel, upto: MessageId) -> Result<(), LogError> {
+        self.writers.forgets(channel, upto, self.checkpoints.forgettable(channel));
         self.archive.read(&self.inner, channel).await?;
         self.inner.truncate(channel, upto).await
     }

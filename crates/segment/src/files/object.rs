@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use cinclus_env::mutated;
 use object_store::path::Path;
 use object_store::{
     Error, GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload,
@@ -33,7 +34,7 @@ pub(super) fn verify(object: &str, file: &[u8]) -> Result<(), FileError> {
     sum.update(&file[..digits.start]);
     sum.update(NO_CHECKSUM.as_bytes());
     sum.update(&file[digits.end..]);
-    if format!("{:016x}", sum.digest()).as_bytes() == &file[digits] {
+    if format!("{:016x}", sum.digest()).as_bytes() == &file[digits] || mutated("BelievesBytes") {
         return Ok(());
     }
     Err(FileError::corrupt(object, "its checksum does not match"))

@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::OnceLock;
 
+use cinclus_env::mutated;
 use cinclus_types::{Column, ColumnData, FieldId, Rows, Strings, Tick};
 
 use super::deleted_at::DeletedAt;
@@ -83,7 +84,7 @@ impl Block {
     /// a delete that was no later has hidden this one before.
     pub(crate) fn hide(&self, row: usize, tick: Tick) -> bool {
         // Invariant Q2: a delete hides rows with lower ticks, never with its own.
-        if self.ticks.get(row) >= tick {
+        if self.ticks.get(row) >= tick && !mutated("DeletesHideTheirOwn") {
             return false;
         }
         if self.deleted.get(row) <= tick {

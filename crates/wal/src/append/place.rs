@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use cinclus_env::mutated;
 use cinclus_rpc::AppendError;
 use cinclus_types::message::{Draft, Header, Kind, Placement, TxnContext};
 use cinclus_types::{SegmentId, Tick, TxnId, VChannel};
@@ -85,6 +86,9 @@ impl Live {
         match &draft.header {
             Header::Insert { partition, rows, binary_size, .. } => {
                 match self.assigner.assign(&self.state, (vchannel, *partition), *rows, *binary_size) {
+                    Assignment::Into(segment) if mutated("PlacesElsewhere") => {
+                        Placement::Into(SegmentId(segment.0 - 1))
+                    }
                     Assignment::Into(segment) => Placement::Into(segment),
                     Assignment::New => unreachable!("a segment was created before"),
                 }
@@ -170,6 +174,9 @@ impl Placer<'_> {
     /// Stores the end of every open transaction of a VChannel before a message that stands alone.
     pub(crate) fn fail_txns(&mut self, vchannel: &VChannel) {
         // Invariant W11.
+        if mutated("DdlKeepsTransactions") {
+            return;
+        }
         for id in self.live.txns.of_vchannel(vchannel) {
             let Some(keepalive) = self.live.txns.keepalive(id) else { continue };
             self.roll_back(vchannel, TxnContext { txn: id, keepalive });

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use cinclus_env::mutated;
 use cinclus_rpc::{AppendError, Appended};
 use cinclus_types::message::{Draft, Header, TxnContext};
 use cinclus_types::{SegmentId, Tick, TxnId, VChannel};
@@ -184,6 +185,9 @@ impl Session {
     fn unless_repeated(&mut self, key: Option<&DedupKey>, reply: Reply<Appended>) -> Option<Reply<Appended>> {
         let Some(key) = key else { return Some(reply) };
         // Invariant C2.
+        if mutated("ForgetsKeys") {
+            return Some(reply);
+        }
         if let Some(answer) = self.live.state.dedup.answer(key) {
             let _ = reply.send(Ok(again(answer)));
             return None;

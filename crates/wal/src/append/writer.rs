@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cinclus_env::TickSource;
+use cinclus_env::{TickSource, mutated};
 use cinclus_log_storage::{LogError, LogWriter, OpenOptions};
 use cinclus_rpc::AppendError;
+use cinclus_types::Tick;
 use tokio::sync::{mpsc, oneshot};
 
 use super::request::Request;
@@ -83,7 +84,8 @@ impl Writer {
     async fn serve_opened(&mut self, writer: Box<dyn LogWriter>) -> Outcome {
         let Some(from) = self.handover().await else { return Outcome::Over(AppendError::Closing) };
         // Invariant W1. Ticks are asked for only now: all of them lie above what is in the log.
-        let ticks = Ticks::new(self.ticks.clone(), from.tick);
+        let after = if mutated("StaleTicks") { Tick::ZERO } else { from.tick };
+        let ticks = Ticks::new(self.ticks.clone(), after);
         self.shared.buffer.reset(from.next, from.tick);
         self.shared.frontier.send_if_modified(|frontier| {
             let further = from.tick > *frontier;

@@ -113,10 +113,14 @@ impl Feed {
 
     /// A log that cannot be replayed cannot be written either.
     fn fatal(&self, error: FeedError) -> FeedError {
-        if !matches!(error, FeedError::Closed(_)) {
-            self.shared.set_state(WriterState::Closed(AppendError::Corrupt(error.to_string())));
-            self.shared.closing.cancel();
-        }
+        let refusal = match &error {
+            FeedError::Closed(_) => return error,
+            FeedError::Corrupt(_) => AppendError::Corrupt(error.to_string()),
+            // A later owner may have let go of it: whoever reads the feed finds out.
+            FeedError::Truncated { .. } => AppendError::NotOwner,
+        };
+        self.shared.set_state(WriterState::Closed(refusal));
+        self.shared.closing.cancel();
         error
     }
 

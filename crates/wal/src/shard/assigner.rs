@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use cinclus_env::mutated;
 use cinclus_types::{PartitionId, SegmentId, Tick, VChannel};
 
 use super::seal_policy::{SealPolicy, SealReason};
@@ -100,7 +101,11 @@ impl SegmentAssigner {
     #[must_use]
     pub fn due(&self, txns: &TxnTable) -> Vec<SegmentId> {
         // Invariant W11.
-        self.closing.iter().copied().filter(|id| !txns.holds(*id)).collect()
+        self.closing
+            .iter()
+            .copied()
+            .filter(|id| mutated("FlushesUnderTransactions") || !txns.holds(*id))
+            .collect()
     }
 
     /// Whether any segment waits for its Flush.

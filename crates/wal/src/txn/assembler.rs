@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use cinclus_env::mutated;
 use cinclus_types::message::{Header, Message};
 use cinclus_types::{MessageId, SegmentId, Tick, TxnId};
 use rustc_hash::FxHashMap;
@@ -97,7 +98,8 @@ impl Assembler {
     #[must_use]
     pub fn resume(&self, next: MessageId) -> MessageId {
         // Invariant W10. Not after the begin of an open transaction.
-        self.open.first_begin().map_or(next, |begin| begin.min(next))
+        let begin = self.open.first_begin().filter(|_| !mutated("ResumesBehindBegins"));
+        begin.map_or(next, |begin| begin.min(next))
     }
 
     fn expire(&mut self, tick: Tick) {

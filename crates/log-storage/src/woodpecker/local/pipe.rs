@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use cinclus_env::DynClock;
 use cinclus_env::disk::{DiskError, DiskFile};
+use cinclus_env::{DynClock, mutated};
 use cinclus_types::MessageId;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -308,6 +308,9 @@ impl Pipe {
         let pipe = self.clone();
         let (file, parts) = (flush.file.clone(), std::mem::take(&mut flush.parts));
         let offset = flush.offset;
+        if mutated("AcksBeforeSync") {
+            self.answer(std::mem::take(&mut flush.acks), 0, (&flush.segment, flush.block), &Ok(()));
+        }
         file.start_write_and_sync(offset, parts, Box::new(move |outcome| pipe.done(flush, outcome)));
     }
 

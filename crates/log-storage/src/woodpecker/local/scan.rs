@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use cinclus_env::disk::{DiskError, DiskFile};
+use cinclus_env::mutated;
 
 use super::segment::{BlockStart, End};
 use super::window::Window;
@@ -111,7 +112,7 @@ impl Block {
     /// Compares the data with its CRC.
     pub(super) fn check(&self) -> Result<(), CodecError> {
         let (stored, computed) = (self.header.crc, crc32fast::hash(&self.data));
-        if stored == computed { Ok(()) } else { Err(CodecError::Checksum { stored, computed }) }
+        if stored == computed || mutated("BelievesBytes") { Ok(()) } else { Err(CodecError::Checksum { stored, computed }) }
     }
 
     /// Bytes of header and data.
