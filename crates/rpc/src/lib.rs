@@ -7,6 +7,7 @@
 pub mod append;
 pub mod coord;
 pub mod ddl;
+pub mod grpc;
 pub mod log;
 pub mod merge;
 pub mod node;

@@ -10,10 +10,11 @@ use cinclus_env::disk::DiskLock;
 use cinclus_node::{Node, NodeConfig, NodeParts};
 use cinclus_proxy::{Proxy, ProxyParts};
 use cinclus_query::OneWorker;
-use cinclus_rpc::{CoordApi, NodeApi};
-use cinclus_types::{NodeId, NodeInfo};
+use cinclus_rpc::{CoordApi, LogApi, NodeApi};
+use cinclus_types::{AssignmentView, NodeId, NodeInfo};
 use cinclus_worker::Worker;
 use futures::future::BoxFuture;
+use tokio::sync::watch;
 
 use crate::config::ServerConfig;
 use crate::stores::Stores;
@@ -28,6 +29,10 @@ pub(crate) struct Standalone {
     pub place: String,
     /// Ends when another process has taken over what this one owns; says how.
     pub superseded: BoxFuture<'static, String>,
+    /// The node's logs, for those who subscribe to them, and what the node is called.
+    pub logs: (Arc<dyn LogApi>, NodeId),
+    /// Who owns which log.
+    pub assignments: watch::Receiver<AssignmentView>,
     node: Arc<Node>,
     _lock: Option<DiskLock>,
 }
@@ -66,11 +71,13 @@ impl Standalone {
             Client::new(coord.assignments(), nodes.clone(), env.clock.clone(), config.client.clone());
         let start = coord.ticks(1).await?;
         let info = NodeInfo { id: NodeId(start.first.0 as i64), address: String::new() };
+        let logs: (Arc<dyn LogApi>, NodeId) = (node.clone(), info.id);
+        let assignments = coord.assignments();
         coord.serve(info, nodes, client.clone()).await?;
         let parts = ProxyParts { coord: coord_api, collections, segments, client, env: env.clone() };
         let proxy = Proxy::new(parts, config.proxy.clone());
         let (place, superseded) = (stores.place, stores.superseded);
-        Ok(Standalone { env, proxy, place, superseded, node, _lock: stores.lock })
+        Ok(Standalone { env, proxy, place, superseded, logs, assignments, node, _lock: stores.lock })
     }
 
     /// Closes the logs; what is in flight is drained within a bound.

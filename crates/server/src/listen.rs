@@ -1,4 +1,4 @@
-//! The ports: Milvus' service, and health and metrics.
+//! The ports: Milvus' service with its streaming service, and health and metrics.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use axum::Router;
 use axum::routing::get;
+use cinclus_rpc::grpc::{LogService, ViewService};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_stream::wrappers::TcpListenerStream;
@@ -52,6 +53,9 @@ impl Listeners {
         let stopped = |mut stopping: watch::Receiver<bool>| async move {
             let _ = stopping.wait_for(|stop| *stop).await;
         };
+        let (logs, node) = standalone.logs.clone();
+        let address = format!("http://{}", self.service_addr()?);
+        let view = ViewService::new(standalone.assignments.clone(), address, stopping.subscribe());
         let service = Server::builder()
             .tcp_nodelay(true)
             .http2_keepalive_interval(Some(Duration::from_secs(30)))
@@ -59,6 +63,8 @@ impl Listeners {
             .initial_stream_window_size(8 << 20)
             .initial_connection_window_size(32 << 20)
             .add_service(standalone.proxy.clone().into_service())
+            .add_service(LogService::new(logs, node, stopping.subscribe()).into_service())
+            .add_service(view.into_service())
             .serve_with_incoming_shutdown(NoDelay::wrap(self.service), stopped(stopping.subscribe()));
         let telemetry = standalone.env.telemetry.clone();
         let routes = Router::new()

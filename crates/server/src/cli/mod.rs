@@ -29,7 +29,7 @@ enum Command {
     Bench(bench::args::BenchArgs),
     /// Break a throw-away server of its own under load, and look whether anything was lost.
     Drill(drill::args::DrillArgs),
-    /// Look into the logs of a data directory, check them, repair them.
+    /// Look into the logs of a data directory, check them, repair them; follow those of a server.
     Wal(wal::WalArgs),
 }
 

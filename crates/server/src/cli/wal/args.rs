@@ -6,7 +6,8 @@ use std::str::FromStr;
 
 use clap::{Args, Subcommand};
 
-use super::{inspect, repair, verify};
+use super::tail::TailArgs;
+use super::{inspect, repair, tail, verify};
 
 /// `cinclus wal`.
 #[derive(Clone, Debug, Args)]
@@ -21,6 +22,8 @@ enum WalCommand {
     Inspect(InspectArgs),
     /// Check every checksum, every message and the order of ticks; beside a running server, too.
     Verify(VerifyArgs),
+    /// Follow the messages of a running server's logs.
+    Tail(TailArgs),
     /// Give up a damaged block and everything behind it, so that its log can be opened again.
     Repair(RepairArgs),
 }
@@ -108,6 +111,7 @@ pub(crate) fn run(args: &WalArgs) -> anyhow::Result<()> {
         match &args.command {
             WalCommand::Inspect(args) => inspect::inspect(args, &mut out).await,
             WalCommand::Verify(args) => verify::verify(args, &mut out).await,
+            WalCommand::Tail(args) => tail::tail(args, &mut out).await,
             WalCommand::Repair(args) => repair::repair(args, &mut out).await,
         }
     });
