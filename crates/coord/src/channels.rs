@@ -212,7 +212,10 @@ impl Opening {
                 }
                 Err(error @ NodeError::Unavailable(_)) => {
                     tracing::warn!(%channel, %term, %error, "the log is opened again");
-                    drop(tried.take());
+                    // Published all the same: until it is open, its owner says why it is not.
+                    if tried.take().is_some() {
+                        self.table.publish(channel, &self.record);
+                    }
                     backoff.pause().await;
                 }
             }

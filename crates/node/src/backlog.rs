@@ -16,6 +16,8 @@ use cinclus_rpc::AppendError;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
+use crate::failure::Failure;
+
 /// How long an append waits for room below the bound.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -53,7 +55,7 @@ struct Log {
     running: bool,
     wanted: bool,
     /// Why the last round failed, if it did: this log tries again by itself.
-    failing: Option<String>,
+    failing: Option<Failure>,
     wake: Arc<Notify>,
 }
 
@@ -101,7 +103,8 @@ impl Backlog {
     ///
     /// # Errors
     /// [`AppendError::Overloaded`] if twice the bound is waiting to be persisted, and
-    /// [`AppendError::Unavailable`] if the bound is, and persisting fails.
+    /// [`AppendError::Unavailable`] if the bound is, and persisting fails; [`AppendError::DiskFull`] if it
+    /// fails for want of space.
     pub async fn admit(&self, bytes: u64, clock: &dyn Clock) -> Result<Admitted, AppendError> {
         let shared = &self.shared;
         if let Some(admitted) = shared.admit(bytes) {
@@ -161,10 +164,10 @@ impl Shared {
 
     fn admit_late(self: &Arc<Shared>, bytes: u64) -> Result<Admitted, AppendError> {
         let mut state = self.state.lock();
-        if let Some(reason) = state.logs.values().find_map(|log| log.failing.as_deref()) {
+        if let Some(failure) = state.logs.values().find_map(|log| log.failing.as_ref()) {
             let (waiting, bound) = (state.total, self.bound);
-            return Err(AppendError::Unavailable(format!(
-                "{waiting} bytes of log are not persisted, the recovery bound is {bound}, and persisting fails: {reason}"
+            return Err(failure.refuse(&format!(
+                "{waiting} bytes of log are not persisted, the recovery bound is {bound}, and persisting fails"
             )));
         }
         let there = state.total + state.admitted;
@@ -226,7 +229,7 @@ impl LogBacklog {
     }
 
     /// The round ended. If it was not committed, its bytes are still to be replayed; the error says why.
-    pub fn ended(&self, committed: Result<(), String>) {
+    pub fn ended(&self, committed: Result<(), Failure>) {
         self.change(|log| {
             let bytes = std::mem::take(&mut log.persisting);
             (log.running, log.failing) = (false, committed.err());
@@ -321,7 +324,7 @@ mod tests {
         broken.add(60);
         assert!(broken.is_wanted());
         broken.begin();
-        broken.ended(Err("no disk".to_owned()));
+        broken.ended(Err(Failure::Other("no disk".to_owned())));
         assert_eq!((backlog.bytes(), broken.is_wanted()), (60, false));
         healthy.add(5);
         assert!(healthy.is_wanted());
@@ -356,12 +359,18 @@ mod tests {
         let log = backlog.join();
         log.add(100);
         log.begin();
-        log.ended(Err("no disk".to_owned()));
+        log.ended(Err(Failure::Other("no disk".to_owned())));
         let start = clock.monotonic();
         let Err(refused) = backlog.admit(1, &clock).await else { panic!("it was let in") };
         let text = "service unavailable: 100 bytes of log are not persisted, the recovery bound is 100, \
                     and persisting fails: no disk";
         assert_eq!((refused.to_string().as_str(), clock.monotonic() - start), (text, PATIENCE));
+        log.begin();
+        log.ended(Err(Failure::NoSpace("no space".to_owned())));
+        let Err(refused) = backlog.admit(1, &clock).await else { panic!("it was let in") };
+        let text = "disk limit exceeded: 100 bytes of log are not persisted, the recovery bound is 100, \
+                    and persisting fails: no space";
+        assert_eq!((matches!(refused, AppendError::DiskFull(_)), refused.to_string().as_str()), (true, text));
         log.begin();
         let (again, ()) = tokio::join!(backlog.admit(1, &clock), async { log.ended(Ok(())) });
         assert!(again.is_ok(), "there is room again");

@@ -6,6 +6,8 @@ use cinclus_query::ApplyError;
 use cinclus_types::{SegmentEntry, SegmentId, Tick, VChannel};
 use tokio::sync::oneshot;
 
+use crate::failure::Failure;
+
 /// A message to the pump, which alone changes delegators.
 pub enum Control {
     /// A worker holds this sealed segment with all deletes up to `applied`.
@@ -45,5 +47,5 @@ pub struct PersistedRound {
     /// Told when the round is noted: those who asked for it.
     pub waiting: Vec<oneshot::Sender<()>>,
     /// Whether it was committed; if not, why, and the next round does it again.
-    pub committed: Result<(), String>,
+    pub committed: Result<(), Failure>,
 }

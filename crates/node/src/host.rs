@@ -10,8 +10,8 @@ use cinclus_env::{DynTickSource, Env, MemoryPart};
 use cinclus_log_storage::DynLogStorage;
 use cinclus_query::{Delegator, DelegatorParts, LogPosition as _, Tsafe, Workers};
 use cinclus_rpc::{
-    ChannelStatus, NodeApi, NodeError, QueryAnswer, ReadError, SearchAnswer, ShardQuery, ShardRead,
-    ShardSearch, ShardStatistics,
+    AppendError, ChannelStatus, NodeApi, NodeError, QueryAnswer, ReadError, SearchAnswer, ShardQuery,
+    ShardRead, ShardSearch, ShardStatistics,
 };
 use cinclus_types::{BroadcastId, PChannel, Term, Tick, VChannel};
 use cinclus_wal::{OpenError, WalParts};
@@ -24,7 +24,8 @@ use crate::NodeConfig;
 use crate::backlog::Backlog;
 use crate::channel::{Channel, Shards};
 use crate::control::Control;
-use crate::ending::{Ending, corrupt_read};
+use crate::ending::{Ending, corrupt_append, corrupt_read};
+use crate::failure::Failure;
 use crate::loader::{Loader, LoaderSignal};
 use crate::metrics::NodeMetrics;
 use crate::persist::Persister;
@@ -86,6 +87,15 @@ struct Hosted {
     control: mpsc::Sender<Control>,
 }
 
+/// What is wrong with a log that could not be opened.
+#[derive(Clone, Debug)]
+enum Broken {
+    /// It stays closed.
+    Corrupt(String),
+    /// Opening it under this term did not work, and is tried again.
+    Failing(Term, Failure),
+}
+
 /// A streaming node.
 pub struct Node {
     pub(crate) parts: NodeParts,
@@ -97,7 +107,7 @@ pub struct Node {
     /// The greatest term that was asked for, of each log.
     terms: Mutex<BTreeMap<PChannel, Term>>,
     /// What is wrong with logs that could not be opened.
-    pub(crate) broken: Mutex<BTreeMap<PChannel, String>>,
+    broken: Mutex<BTreeMap<PChannel, Broken>>,
     /// One opening or closing of a log at a time.
     turns: Mutex<BTreeMap<PChannel, Arc<tokio::sync::Mutex<()>>>>,
 }
@@ -238,9 +248,19 @@ impl Node {
             return Ok(hosted.clone());
         }
         Err(match self.broken.lock().get(&channel) {
-            Some(reason) => corrupt_read(&channel, reason),
+            Some(Broken::Corrupt(reason)) => corrupt_read(&channel, reason),
+            Some(Broken::Failing(_, failure)) => ReadError::Unavailable(failure.to_string()),
             None => ReadError::NotServed(vchannel.clone()),
         })
+    }
+
+    /// Why an append under a term is not for this node, or not now.
+    pub(crate) fn not_hosting(&self, channel: &PChannel, term: Term) -> AppendError {
+        match self.broken.lock().get(channel) {
+            Some(Broken::Corrupt(reason)) => corrupt_append(channel, reason),
+            Some(Broken::Failing(failed, failure)) if *failed == term => failure.refuse(channel.name()),
+            Some(Broken::Failing(..)) | None => AppendError::NotOwner,
+        }
     }
 
     /// The delegator of a shard. One whose creation was acknowledged, but has not come through the pump yet,
@@ -300,9 +320,16 @@ impl NodeApi for Node {
             return Ok(());
         }
         let opened = self.open(channel, term).await;
-        if let Err(NodeError::Corrupt { reason, .. }) = &opened {
-            self.broken.lock().insert(channel.clone(), reason.clone());
-        }
+        let broken = match &opened {
+            Ok(()) | Err(NodeError::OldTerm { .. }) => return opened,
+            Err(NodeError::Corrupt { reason, .. }) => Broken::Corrupt(reason.clone()),
+            Err(NodeError::Unavailable(reason)) => {
+                let error = anyhow::anyhow!(reason.clone());
+                let reserve = self.config.wal.space_reserve_bytes;
+                Broken::Failing(term, Failure::of(error, &*self.parts.storage, reserve).await)
+            }
+        };
+        self.broken.lock().insert(channel.clone(), broken);
         opened
     }
 
@@ -312,6 +339,8 @@ impl NodeApi for Node {
         if let Some(hosted) = self.replaced(channel, term)? {
             self.shut(hosted).await;
         }
+        // Whoever opens it next says how that goes.
+        self.broken.lock().retain(|name, broken| name != channel || matches!(broken, Broken::Corrupt(_)));
         Ok(())
     }
 

@@ -6,6 +6,7 @@ pub mod channel;
 pub mod config;
 pub mod control;
 mod ending;
+pub mod failure;
 pub mod host;
 pub mod loader;
 mod metrics;

@@ -151,6 +151,7 @@ impl Persister {
         Round {
             parts: self.parts.clone(),
             chunk_bytes_min: self.config.chunk_bytes_min,
+            space_reserve: self.config.wal.space_reserve_bytes,
             channel: channel.clone(),
             cut,
             truncate_below,

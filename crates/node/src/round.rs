@@ -15,12 +15,15 @@ use tokio::sync::oneshot;
 
 use crate::channel::Channel;
 use crate::control::PersistedRound;
+use crate::failure::Failure;
 use crate::host::NodeParts;
 
 /// Everything that a round needs, taken between two deliveries.
 pub(crate) struct Round {
     pub(crate) parts: NodeParts,
     pub(crate) chunk_bytes_min: u64,
+    /// With less free space than this the disk counts as full.
+    pub(crate) space_reserve: u64,
     pub(crate) channel: Channel,
     pub(crate) cut: RecoveryCut,
     pub(crate) truncate_below: MessageId,
@@ -110,7 +113,7 @@ impl Round {
             Err(error) => {
                 let Channel { channel, term, .. } = &self.channel;
                 tracing::error!(%channel, %term, %error, "persisting failed");
-                Err(error.to_string())
+                Err(Failure::of(error, &*self.parts.storage, self.space_reserve).await)
             }
         };
         let tick = self.cut.tick;

@@ -384,7 +384,7 @@ fn append_code(error: &AppendError) -> i32 {
         AppendError::NotReady(_) => code::NOT_READY,
         AppendError::Overloaded(_) => code::RATE_LIMIT,
         AppendError::TooLarge { .. } => code::PARAMETER_TOO_LARGE,
-        AppendError::OutOfSpace { .. } => code::DISK_LIMIT,
+        AppendError::OutOfSpace { .. } | AppendError::DiskFull(_) => code::DISK_LIMIT,
         AppendError::OutOfMemory { .. } => code::MEMORY_LIMIT,
         AppendError::CollectionNotFound(_) => code::COLLECTION_NOT_FOUND,
         AppendError::PartitionNotFound(..) => code::PARTITION_NOT_FOUND,

@@ -50,6 +50,9 @@ pub enum AppendError {
         /// Bytes left beyond the reserve.
         available: u64,
     },
+    /// The log may have room, but what has to be written beside it has none.
+    #[error("disk limit exceeded: {0}")]
+    DiskFull(String),
     /// The memory budget has no room.
     #[error("memory limit exceeded: need {need} bytes, used {used} of {limit}")]
     OutOfMemory {
@@ -95,6 +98,7 @@ impl AppendError {
             | AppendError::Unavailable(_)
             | AppendError::Overloaded(_)
             | AppendError::OutOfSpace { .. }
+            | AppendError::DiskFull(_)
             | AppendError::OutOfMemory { .. } => Advice::Retry,
             AppendError::Unknown(_) => Advice::Unknown,
             AppendError::TooLarge { .. }

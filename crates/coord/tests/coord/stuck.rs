@@ -54,13 +54,17 @@ async fn a_log_that_does_not_open_yet_is_served_when_it_does() {
     let world = World::new();
     world.node.shut(&log(1), "an I/O error");
     let process = world.start().await;
-    assert_eq!(process.coord.assignments().borrow().channels.len(), 1);
+    let mut view = process.coord.assignments();
+    // It is published: its owner says why it is not open.
+    assert_eq!(view.borrow().channels.len(), 2);
     // A new collection does not wait for it.
     process.ddl(&samples::create("books")).await.unwrap();
     assert_eq!(logs_of(&process, "books"), [log(0), log(0)]);
+    let failing = view.borrow().version;
     world.node.let_open(&log(1));
-    let mut view = process.coord.assignments();
-    view.wait_for(|view| view.channels.len() == 2).await.unwrap();
+    view.wait_for(|view| view.version != failing).await.unwrap();
+    process.ddl(&samples::create("films")).await.unwrap();
+    assert!(logs_of(&process, "films").contains(&log(1)));
     process.kill().await;
 }
 

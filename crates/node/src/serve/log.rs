@@ -19,8 +19,7 @@ impl Node {
     /// The log, if it is served here under that term.
     fn owned(&self, channel: &PChannel, term: Term) -> Result<Channel, AppendError> {
         let Some(hosted) = self.channel(channel) else {
-            let broken = self.broken.lock().get(channel).cloned();
-            return Err(broken.map_or(AppendError::NotOwner, |reason| corrupt_append(channel, &reason)));
+            return Err(self.not_hosting(channel, term));
         };
         if hosted.term != term {
             return Err(AppendError::NotOwner);

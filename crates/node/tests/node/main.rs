@@ -11,6 +11,7 @@ mod effects;
 mod failover;
 mod memory;
 mod model;
+mod opening;
 mod ownership;
 mod poison;
 mod random;

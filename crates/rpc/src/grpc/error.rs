@@ -29,6 +29,7 @@ mod kinds {
     pub(super) const TRUNCATED: u32 = 16;
     pub(super) const TOO_MANY: u32 = 17;
     pub(super) const CLOSED: u32 = 18;
+    pub(super) const DISK_FULL: u32 = 19;
 }
 
 /// A [`StreamingError`] of ours.
@@ -70,6 +71,7 @@ pub(super) fn of_append(error: &AppendError) -> StreamingError {
         AppendError::OutOfSpace { need, available } => {
             (Code::Inner, kinds::OUT_OF_SPACE, "", vec![*need, *available])
         }
+        AppendError::DiskFull(text) => (Code::Inner, kinds::DISK_FULL, text, vec![]),
         AppendError::OutOfMemory { need, used, limit } => {
             (Code::Inner, kinds::OUT_OF_MEMORY, "", vec![*need, *used, *limit])
         }
@@ -116,6 +118,7 @@ pub(super) fn to_append(error: &StreamingError) -> AppendError {
         kinds::OVERLOADED => AppendError::Overloaded(text),
         kinds::TOO_LARGE => AppendError::TooLarge { bytes: unsigned(0), limit: unsigned(1) },
         kinds::OUT_OF_SPACE => AppendError::OutOfSpace { need: unsigned(0), available: unsigned(1) },
+        kinds::DISK_FULL => AppendError::DiskFull(text),
         kinds::OUT_OF_MEMORY => {
             AppendError::OutOfMemory { need: unsigned(0), used: unsigned(1), limit: unsigned(2) }
         }
@@ -264,6 +267,7 @@ mod tests {
             AppendError::Overloaded(text()),
             AppendError::TooLarge { bytes: 7, limit: u64::MAX },
             AppendError::OutOfSpace { need: 1, available: 2 },
+            AppendError::DiskFull(text()),
             AppendError::OutOfMemory { need: 1, used: 2, limit: 3 },
             AppendError::CollectionNotFound(CollectionId(-4)),
             AppendError::PartitionNotFound(CollectionId(4), PartitionId(5)),
