@@ -268,7 +268,8 @@ def test_full_and_free_again_and_again_under_load(small_disk, new_server, chance
                 server.start()
             if not cycles.writers:
                 cycles.start_writers()
-            cycles.wait_for(0, 5)
+            # A log that could not be opened is tried again every five seconds.
+            cycles.wait_for(0, 15)
             cycles.stop_writers()
             cycles.check()
             server.kill9()

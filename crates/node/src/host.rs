@@ -14,7 +14,7 @@ use cinclus_rpc::{
     ShardRead, ShardSearch, ShardStatistics,
 };
 use cinclus_types::{BroadcastId, PChannel, Term, Tick, VChannel};
-use cinclus_wal::{OpenError, WalParts};
+use cinclus_wal::{OpenError, Wal, WalParts};
 use futures::future::join_all;
 use object_store::ObjectStore;
 use parking_lot::Mutex;
@@ -38,6 +38,8 @@ use crate::sweep::sweep_now_and_then;
 const CONTROL_QUEUE: usize = 64;
 /// How long closing a log waits for its tasks.
 const CLOSE_BOUND: Duration = Duration::from_secs(5);
+/// How long the writer of a log may fail to open it before opening the log counts as failed.
+const OPENING_PATIENCE: Duration = Duration::from_secs(1);
 /// How long a call to persist waits for the pump.
 const PERSIST_PATIENCE: Duration = Duration::from_secs(60);
 
@@ -181,7 +183,7 @@ impl Node {
             return Err(error);
         }
         let hosted = self.start(opened, feed);
-        if let Err(error) = hosted.channel.wal.ready().await {
+        if let Err(error) = self.until_ready(&hosted.channel.wal).await {
             let failed = hosted.channel.ending.of_opening(error);
             self.shut(hosted).await;
             return Err(failed);
@@ -189,6 +191,14 @@ impl Node {
         self.hosted.lock().insert(channel.clone(), hosted);
         self.broken.lock().remove(channel);
         Ok(())
+    }
+
+    /// Waits until a log takes appends. Its writer tries again by itself when the storage does not let it;
+    /// but whoever waits is told in time.
+    async fn until_ready(&self, wal: &Wal) -> Result<(), AppendError> {
+        let Err(error) = wal.opened().await else { return Ok(()) };
+        let ready = cinclus_env::timeout(&*self.parts.env.clock, OPENING_PATIENCE, wal.ready()).await;
+        ready.unwrap_or(Err(error))
     }
 
     /// The open log that a newer term replaces.

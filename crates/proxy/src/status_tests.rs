@@ -113,6 +113,13 @@ fn errors_of_the_logs_have_codes() {
         "disk limit exceeded: need 5 bytes, 3 available beyond the reserve",
     );
     check(
+        &AppendError::DiskFull("persisting fails".into()).into(),
+        7,
+        ErrorCode::UnexpectedError,
+        true,
+        "disk limit exceeded: persisting fails",
+    );
+    check(
         &AppendError::Overloaded("too many".into()).into(),
         8,
         ErrorCode::RateLimit,

@@ -25,6 +25,9 @@ pub(crate) enum WriterState {
     NotReady(String),
     /// The storage could not be opened again after a failure, nobody knows for how long; why.
     Failing(String),
+    /// As [`WriterState::Failing`], for want of space: it is known what to wait for, and until then appends are
+    /// refused for that (see [`SpaceGauge`]).
+    Full(String),
     /// Appends are served.
     Ready,
     /// For good; what an append is answered with.
@@ -32,11 +35,10 @@ pub(crate) enum WriterState {
 }
 
 impl WriterState {
-    /// The storage could not be opened again. Where space is missing, that is what an append is refused for
-    /// (see [`SpaceGauge`]), and it is known what to wait for.
+    /// The storage could not be opened again.
     pub(crate) fn after_failed_open(error: &LogError) -> WriterState {
         if matches!(error, LogError::OutOfSpace { .. }) {
-            WriterState::NotReady(error.to_string())
+            WriterState::Full(error.to_string())
         } else {
             WriterState::Failing(error.to_string())
         }
@@ -128,7 +130,9 @@ impl Shared {
     pub(crate) fn refusal(&self) -> Option<AppendError> {
         match &*self.state.borrow() {
             WriterState::Ready => None,
-            WriterState::NotReady(reason) => Some(AppendError::NotReady(reason.clone())),
+            WriterState::NotReady(reason) | WriterState::Full(reason) => {
+                Some(AppendError::NotReady(reason.clone()))
+            }
             WriterState::Failing(reason) => Some(AppendError::Unavailable(reason.clone())),
             WriterState::Closed(error) => Some(error.clone()),
         }
@@ -137,7 +141,10 @@ impl Shared {
     /// Why a reader at the end gets nothing more, if so.
     pub(crate) fn closed(&self) -> Option<AppendError> {
         match &*self.state.borrow() {
-            WriterState::Ready | WriterState::NotReady(_) | WriterState::Failing(_) => None,
+            WriterState::Ready
+            | WriterState::NotReady(_)
+            | WriterState::Failing(_)
+            | WriterState::Full(_) => None,
             WriterState::Closed(error) => Some(error.clone()),
         }
     }

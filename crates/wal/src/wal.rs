@@ -69,11 +69,27 @@ impl Wal {
     /// Why they never will be.
     pub async fn ready(&self) -> Result<(), AppendError> {
         let mut state = self.inner.shared.state.subscribe();
-        let waits = |state: &WriterState| matches!(state, WriterState::NotReady(_) | WriterState::Failing(_));
-        let settled = state.wait_for(|state| !waits(state)).await;
+        let settles = |state: &WriterState| matches!(state, WriterState::Ready | WriterState::Closed(_));
+        // It is settled now, or the Wal is gone.
+        state.wait_for(settles).await.map_err(|_| AppendError::Closing)?;
+        drop(state);
+        self.opened().await
+    }
+
+    /// As [`Wal::ready`], but also returns when the storage could not be opened for the writer, which goes on
+    /// trying.
+    ///
+    /// # Errors
+    /// Why appends never will be served, or [`AppendError::Unavailable`] or [`AppendError::DiskFull`]: why they
+    /// are not at the moment.
+    pub async fn opened(&self) -> Result<(), AppendError> {
+        let mut state = self.inner.shared.state.subscribe();
+        let settled = state.wait_for(|state| !matches!(state, WriterState::NotReady(_))).await;
         match settled.as_deref() {
             Ok(WriterState::Closed(error)) => Err(error.clone()),
-            Ok(WriterState::Ready | WriterState::NotReady(_) | WriterState::Failing(_)) => Ok(()),
+            Ok(WriterState::Failing(reason)) => Err(AppendError::Unavailable(reason.clone())),
+            Ok(WriterState::Full(reason)) => Err(AppendError::DiskFull(reason.clone())),
+            Ok(WriterState::Ready | WriterState::NotReady(_)) => Ok(()),
             Err(_) => Err(AppendError::Closing),
         }
     }
