@@ -10,13 +10,10 @@ use cinclus_types::{BroadcastId, MessageId, PChannel, Term, Tick, VChannel};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use crate::append::admit::{self, Shape};
-use crate::append::request::{Reply, Request, Work};
+use crate::append::request::{ROOM_UNIT, Reply, Request, Work};
 use crate::error::TruncateError;
 use crate::scan::{ScanFilter, ScanFrom, Scanner};
 use crate::shared::{Shared, WriterState};
-
-/// Room in flight is counted in units of so many bytes.
-const ROOM_UNIT: u64 = 1024;
 
 /// A tick that lies further ahead than this is an error, not something to wait for.
 const TICK_AHEAD_MAX: Duration = Duration::from_secs(10);

@@ -1,8 +1,8 @@
 //! The append path of one PChannel.
 //!
-//! One task owns it and is reached by a bounded queue. For each wake it
-//! takes what waits in the queue through the stages, in this order, and sends it to the storage in one
-//! call; acks come back in order while later batches are under way:
+//! One task owns it and is reached by a bounded queue. What is small waits in it while a batch is at the
+//! storage; then it takes all that wait through the stages, in this order, and sends them to the storage in
+//! one call. What is large goes at once; acks come back in order while later batches are under way:
 //!
 //! 1. [`admit`]: size, room, shape, duplicates, collection, partition and schema version. What is
 //!    refused here left no trace.
@@ -17,6 +17,8 @@
 
 pub mod admit;
 pub(crate) mod batch;
+mod gathered;
+mod pace;
 pub mod place;
 #[cfg(test)]
 mod place_tests;

@@ -7,6 +7,9 @@ use cinclus_types::message::{Draft, TxnContext};
 use cinclus_types::{Tick, VChannel};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
+/// Room in flight is counted in units of so many bytes.
+pub(crate) const ROOM_UNIT: u64 = 1024;
+
 /// Where an answer goes.
 pub(crate) type Reply<T> = oneshot::Sender<Result<T, AppendError>>;
 
@@ -33,7 +36,22 @@ pub(crate) struct Request {
     pub room: Option<OwnedSemaphorePermit>,
 }
 
+impl Request {
+    /// About how many bytes it appends.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.room.as_ref().map_or(0, |room| room.num_permits() as u64 * ROOM_UNIT)
+    }
+}
+
 impl Work {
+    /// Whether it is done without the storage, or once for all who ask.
+    pub(crate) fn is_about_ticks(&self) -> bool {
+        match self {
+            Work::TickAtLeast { .. } | Work::TimeTick { .. } => true,
+            Work::Batch { .. } | Work::Begin { .. } | Work::Bodies { .. } | Work::End { .. } => false,
+        }
+    }
+
     /// The most ticks that it can need: each draft may bring a CreateSegment, all together a begin and a
     /// commit.
     pub(crate) fn ticks_max(&self) -> u64 {

@@ -12,12 +12,37 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::batch::{Batch, PendingAnswer, PendingAppend, commit_key};
 use super::place::txn_draft;
 use super::publish::again;
-use super::request::Reply;
+use super::request::{Reply, Request, Work};
 use super::session::Session;
 use crate::shard::{DedupKey, closed_segments};
 use crate::txn::{OpenTxn, assembler};
 
 impl Session {
+    /// Takes a request through the stages, into a batch.
+    pub(super) fn place_request(&mut self, request: Request, batch: &mut Batch) {
+        let Request { work, room } = request;
+        match work {
+            Work::TickAtLeast { at, reply } => self.tick_waiters.push((at, reply)),
+            Work::TimeTick { reply } => self.proof_waiters.push(reply),
+            Work::Begin { vchannel, keepalive, reply } => {
+                self.ride_along(batch);
+                self.begin(batch, &vchannel, keepalive, reply);
+            }
+            Work::Batch { drafts, reply } => {
+                self.ride_along(batch);
+                self.append(batch, drafts, reply, room);
+            }
+            Work::Bodies { txn, drafts, reply } => {
+                self.ride_along(batch);
+                self.append_bodies(batch, txn, drafts, (reply, room));
+            }
+            Work::End { vchannel, txn, commit, reply } => {
+                self.ride_along(batch);
+                self.end_txn(batch, (&vchannel, txn), commit, reply);
+            }
+        }
+    }
+
     /// Appends drafts of one VChannel: one as it is, several as one transaction in this batch.
     pub(super) fn append(
         &mut self,

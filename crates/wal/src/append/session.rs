@@ -11,9 +11,11 @@ use cinclus_types::{MessageId, Tick};
 use tokio::sync::mpsc;
 
 use super::batch::{Batch, InFlight, PendingAnswer};
+use super::gathered::Gathered;
+use super::pace::Pace;
 use super::place::{Live, Placer};
 use super::publish::{KeysInFlight, Publisher, TickWaiters, fail};
-use super::request::{Reply, Request, Work};
+use super::request::{Reply, Request};
 use super::stamp::Stamper;
 use crate::shard::{DedupLimits, SealPolicy};
 use crate::shared::{Handover, Shared, WriterState};
@@ -21,6 +23,9 @@ use crate::tick::{Heartbeat, Ticks};
 
 /// The pause before a source of ticks that is behind is asked again.
 const TICK_RETRY: Duration = Duration::from_millis(2);
+
+/// Those who were answered together get a turn this often before the next batch goes, as long as they come back.
+const TURNS_MAX: usize = 4;
 
 /// How a session ended.
 pub(crate) enum Ended {
@@ -42,10 +47,13 @@ pub(crate) struct Session {
     heartbeat: Heartbeat,
     /// A request that waits for ticks.
     held: Option<Request>,
-    tick_waiters: TickWaiters,
+    /// Requests behind it.
+    gathered: Gathered,
+    pace: Pace,
+    pub(super) tick_waiters: TickWaiters,
     /// No tick is looked for again before this moment.
     tick_retry_at: Duration,
-    proof_waiters: Vec<Reply<Tick>>,
+    pub(super) proof_waiters: Vec<Reply<Tick>>,
     proof_in_flight: bool,
     /// The first record of a term is a TimeTick; requests are served when it is acknowledged.
     first_tick_sent: bool,
@@ -82,6 +90,8 @@ impl Session {
             in_flight: VecDeque::new(),
             in_flight_bytes: 0,
             held: None,
+            gathered: Gathered::default(),
+            pace: Pace::default(),
             tick_waiters: Vec::new(),
             tick_retry_at: Duration::ZERO,
             proof_waiters: Vec::new(),
@@ -96,14 +106,19 @@ impl Session {
     pub(crate) async fn run(mut self, queue: &mut mpsc::Receiver<Request>) -> Ended {
         loop {
             self.do_what_is_due();
+            self.serve_gathered(queue);
             match self.wait(queue).await {
-                Wake::Acked(Ok(ids)) => self.acked(&ids),
+                Wake::Acked(Ok(ids)) => {
+                    if self.acked(&ids) {
+                        self.give_way(queue).await;
+                    }
+                }
                 Wake::Acked(Err(error)) => return self.failed(error),
                 Wake::Close => return self.close(queue).await,
                 Wake::Ticks => self.fetched(),
                 Wake::Due => {}
                 Wake::Request(request) => match *request {
-                    Some(request) => self.serve(request, queue),
+                    Some(request) => self.take(request),
                     None => return self.close(queue).await,
                 },
             }
@@ -112,8 +127,7 @@ impl Session {
 
     async fn wait(&mut self, queue: &mut mpsc::Receiver<Request>) -> Wake {
         let now = self.now();
-        let room = self.in_flight_bytes < self.shared.config.in_flight_bytes_max;
-        let takes = self.held.is_none() && self.ready && room;
+        let takes = self.takes();
         let due = self.next_due(now);
         let Session { shared, in_flight, stamper, .. } = self;
         tokio::select! {
@@ -132,46 +146,71 @@ impl Session {
         }
     }
 
-    /// Takes a request and those that wait behind it through the stages, and sends them off together.
-    fn serve(&mut self, first: Request, queue: &mut mpsc::Receiver<Request>) {
+    /// Whether there is room for more.
+    fn takes(&self) -> bool {
+        let room = self.in_flight_bytes < self.shared.config.in_flight_bytes_max;
+        self.held.is_none() && self.ready && room
+    }
+
+    fn is_at_storage(&self) -> bool {
+        self.in_flight.iter().any(|flight| flight.ack.is_some())
+    }
+
+    fn take(&mut self, request: Request) {
+        if request.work.is_about_ticks() {
+            self.place_request(request, &mut Batch::default());
+        } else {
+            self.gathered.push(request);
+        }
+    }
+
+    fn take_waiting(&mut self, queue: &mut mpsc::Receiver<Request>) {
+        while self.gathered.bytes() < self.shared.config.batch_bytes_max
+            && let Ok(request) = queue.try_recv()
+        {
+            self.take(request);
+        }
+    }
+
+    /// Lets callers that were answered together append again before the next batch goes. Else half of them
+    /// would always wait for the other half, and each batch would be half as large as it could be.
+    async fn give_way(&mut self, queue: &mut mpsc::Receiver<Request>) {
+        for _ in 0..TURNS_MAX {
+            let before = self.gathered.len();
+            tokio::task::yield_now().await;
+            self.take_waiting(queue);
+            if self.gathered.len() == before {
+                return;
+            }
+        }
+    }
+
+    /// Takes what waits through the stages and sends it off together, unless it is little and an ack will
+    /// come that more can wait for.
+    fn serve_gathered(&mut self, queue: &mut mpsc::Receiver<Request>) {
+        while self.gathered.len() > 0 && self.takes() {
+            if self.pace.waits() && self.is_at_storage() && !self.gathered.are_enough() {
+                return;
+            }
+            self.take_waiting(queue);
+            self.serve();
+        }
+    }
+
+    fn serve(&mut self) {
         self.shared.forgotten.for_writer(|broadcast| self.live.state.dedup.forget_broadcast(broadcast));
         let mut batch = Batch::default();
-        let mut next = Some(first);
-        while let Some(request) = next {
+        while batch.bytes < self.shared.config.batch_bytes_max
+            && let Some(request) = self.gathered.pop()
+        {
             let busy = request.work.ticks_max() + self.live.txns.len() as u64 + 8;
             if request.work.ticks_max() > 0 && !self.stamper.ticks.prepare(busy, self.now()) {
                 self.held = Some(request);
                 break;
             }
             self.place_request(request, &mut batch);
-            next =
-                if batch.bytes < self.shared.config.batch_bytes_max { queue.try_recv().ok() } else { None };
         }
         self.store(batch);
-    }
-
-    fn place_request(&mut self, request: Request, batch: &mut Batch) {
-        let Request { work, room } = request;
-        match work {
-            Work::TickAtLeast { at, reply } => self.tick_waiters.push((at, reply)),
-            Work::TimeTick { reply } => self.proof_waiters.push(reply),
-            Work::Begin { vchannel, keepalive, reply } => {
-                self.ride_along(batch);
-                self.begin(batch, &vchannel, keepalive, reply);
-            }
-            Work::Batch { drafts, reply } => {
-                self.ride_along(batch);
-                self.append(batch, drafts, reply, room);
-            }
-            Work::Bodies { txn, drafts, reply } => {
-                self.ride_along(batch);
-                self.append_bodies(batch, txn, drafts, (reply, room));
-            }
-            Work::End { vchannel, txn, commit, reply } => {
-                self.ride_along(batch);
-                self.end_txn(batch, (&vchannel, txn), commit, reply);
-            }
-        }
     }
 
     pub(super) fn placer<'a>(&'a mut self, batch: &'a mut Batch) -> Placer<'a> {
@@ -184,7 +223,7 @@ impl Session {
     }
 
     /// Puts a TimeTick in front of a batch when one has come due enough.
-    fn ride_along(&mut self, batch: &mut Batch) {
+    pub(super) fn ride_along(&mut self, batch: &mut Batch) {
         if batch.placed.is_empty() && self.heartbeat.rides_along(self.now()) {
             self.time_tick(batch);
         }
@@ -214,13 +253,19 @@ impl Session {
         let frontier = self.stamper.ticks.last();
         let (placed, answers) = (batch.placed, batch.answers);
         let sent_at = self.now();
+        self.pace.sent(sent_at);
         self.in_flight.push_back(InFlight { ack: Some(ack), placed, frontier, answers, sent_at });
     }
 
-    /// Publishes the oldest batch in flight, and those behind it that are acknowledged too.
-    fn acked(&mut self, ids: &[MessageId]) {
+    /// Publishes the oldest batch in flight. Whether the next one waits for those who were answered.
+    fn acked(&mut self, ids: &[MessageId]) -> bool {
         let now = self.now();
-        let Some(flight) = self.in_flight.pop_front() else { return };
+        let Some(flight) = self.in_flight.pop_front() else { return false };
+        let many = flight.answers.len() + self.gathered.len() > 1;
+        let together = many && self.pace.waits() && !self.is_at_storage();
+        if together {
+            self.pace.answered_together(now, now.saturating_sub(flight.sent_at));
+        }
         self.in_flight_bytes -= flight.placed.iter().map(|(_, bytes)| bytes).sum::<u64>();
         let stored_tick = flight.placed.iter().any(|(placed, _)| placed.draft().vchannel.is_none());
         if !flight.placed.is_empty() {
@@ -247,6 +292,7 @@ impl Session {
                 self.shared.set_state(WriterState::Ready);
             }
         }
+        together
     }
 
     /// Everything whose time has come, as far as ticks are in hand.
@@ -374,6 +420,9 @@ impl Session {
 
     fn refuse_waiting(&mut self, error: &AppendError) {
         if let Some(request) = self.held.take() {
+            request.work.refuse(error.clone());
+        }
+        while let Some(request) = self.gathered.pop() {
             request.work.refuse(error.clone());
         }
         let ticks = self.tick_waiters.drain(..).map(|(_, reply)| reply);

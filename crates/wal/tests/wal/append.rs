@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::common::*;
+use cinclus_log_storage::FaultPlan;
 use cinclus_rpc::AppendError;
 use cinclus_types::message::{Kind, Message};
 use cinclus_types::{CollectionId, PartitionId, Tick};
@@ -32,6 +33,41 @@ async fn what_was_appended_is_delivered_once_in_the_order_of_the_log() {
         assert_eq!((found[0].0, text(&found[0].1)), (answer.tick.0, format!("row {at}")));
     }
     assert!(delivered.windows(2).all(|pair| pair[0].0 < pair[1].0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn writers_that_are_answered_together_go_together_again() {
+    const WRITERS: usize = 64;
+    const APPENDS: usize = 20;
+    let world = World::new(3).await;
+    let (wal, pump) = world.serve(1, WalConfig::default()).await;
+    let shard = world.shard(7);
+    wal.append(vec![create_collection(&shard, 7)]).await.unwrap();
+    world.faults(FaultPlan { ack_delay_max: Duration::from_millis(2), ..FaultPlan::default() });
+    let before = calls_to_the_storage(&world);
+    let writers = (0..WRITERS).map(|writer| {
+        let (wal, shard) = (wal.clone(), shard.clone());
+        async move {
+            for at in 0..APPENDS {
+                wal.append(vec![insert(&shard, 7, &format!("{writer} {at}"))]).await.unwrap();
+            }
+        }
+    });
+    let writers: Vec<_> = writers.map(|writer| world.env.tasks.spawn("writer", writer)).collect();
+    for writer in writers {
+        writer.join().await.unwrap();
+    }
+    let calls = calls_to_the_storage(&world) - before;
+    // If half of them waited for the other half, there would be twice as many. A TimeTick now and then is one too.
+    assert!((APPENDS..APPENDS * 3 / 2).contains(&calls), "{calls} calls for {WRITERS} × {APPENDS} appends");
+    assert_eq!(pump.payloads().len(), WRITERS * APPENDS);
+}
+
+fn calls_to_the_storage(world: &World) -> usize {
+    let metrics = world.env.telemetry.render();
+    let count =
+        metrics.lines().find(|line| line.starts_with("milvus_wal_append_duration_seconds_count")).unwrap();
+    count.rsplit(' ').next().unwrap().parse().unwrap()
 }
 
 #[tokio::test(start_paused = true)]
