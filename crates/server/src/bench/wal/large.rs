@@ -17,6 +17,9 @@ use crate::outside::rows::Noise;
 const BYTES: usize = 1 << 20;
 const DEPTHS: [usize; 2] = [1, 16];
 const TOTAL: u64 = 256 << 20;
+/// The sides take turns after so many bytes, and the other one begins each time: a disk may be faster for a while
+/// after a rest.
+const TURN: u64 = 64 << 20;
 
 /// One at a time and sixteen at a time: a report for each.
 pub(super) async fn large(args: &WalArgs) -> anyhow::Result<Vec<Report>> {
@@ -41,10 +44,19 @@ async fn at_depth(args: &WalArgs, depth: usize) -> anyhow::Result<Report> {
     let payload = Bytes::from(Noise::new(3).bytes(BYTES));
     for _ in 0..args.show.rounds {
         let before = files.syncs(&channel);
-        let log = append(&mut *writer, &payload, depth).await?;
-        let chunk = TOTAL / (files.syncs(&channel) - before).max(1);
-        let plain = base::bandwidth(&args.place.dir, usize::try_from(chunk)?, TOTAL)?;
-        report.round(&[log / 1e6, chunk as f64 / 1e6, plain / 1e6]);
+        let (mut log, mut plain, mut chunk) = (0.0, 0.0, BYTES as u64);
+        for turn in 1..=TOTAL / TURN {
+            if turn % 2 == 0 {
+                plain += TURN as f64 / base::bandwidth(&args.place.dir, usize::try_from(chunk)?, TURN)?;
+            }
+            log += TURN as f64 / append(&mut *writer, &payload, depth).await?;
+            chunk = turn * TURN / (files.syncs(&channel) - before).max(1);
+            if turn % 2 == 1 {
+                plain += TURN as f64 / base::bandwidth(&args.place.dir, usize::try_from(chunk)?, TURN)?;
+            }
+        }
+        let speed = |seconds: f64| TOTAL as f64 / 1e6 / seconds;
+        report.round(&[speed(log), chunk as f64 / 1e6, speed(plain)]);
     }
     writer.close().await?;
     let ratio = median_ratio(&report.column("log"), &report.column("base"));
@@ -56,7 +68,7 @@ async fn at_depth(args: &WalArgs, depth: usize) -> anyhow::Result<Report> {
 async fn append(writer: &mut dyn LogWriter, payload: &Bytes, depth: usize) -> anyhow::Result<f64> {
     let start = Instant::now();
     let mut waiting: VecDeque<AppendAck> = VecDeque::with_capacity(depth);
-    for _ in 0..TOTAL / payload.len() as u64 {
+    for _ in 0..TURN / payload.len() as u64 {
         if waiting.len() == depth
             && let Some(oldest) = waiting.pop_front()
         {
@@ -67,5 +79,5 @@ async fn append(writer: &mut dyn LogWriter, payload: &Bytes, depth: usize) -> an
     for ack in waiting {
         ack.await?;
     }
-    Ok(TOTAL as f64 / start.elapsed().as_secs_f64())
+    Ok(TURN as f64 / start.elapsed().as_secs_f64())
 }
