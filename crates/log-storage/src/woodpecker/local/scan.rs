@@ -112,7 +112,11 @@ impl Block {
     /// Compares the data with its CRC.
     pub(super) fn check(&self) -> Result<(), CodecError> {
         let (stored, computed) = (self.header.crc, crc32fast::hash(&self.data));
-        if stored == computed || mutated("BelievesBytes") { Ok(()) } else { Err(CodecError::Checksum { stored, computed }) }
+        if stored == computed || mutated("BelievesBytes") {
+            Ok(())
+        } else {
+            Err(CodecError::Checksum { stored, computed })
+        }
     }
 
     /// Bytes of header and data.
