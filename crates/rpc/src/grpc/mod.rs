@@ -1,11 +1,11 @@
 //! The streaming service over gRPC, on both ends: Milvus' contract, and what of ours it has no room for in
 //! fields with numbers from 1000 on.
 //!
-//! - [`log_service`] serves a [`crate::LogApi`]: [`produce`] and [`consume`] are its two kinds of streams.
+//! - [`log_service`] serves a [`crate::LogApi`]: `produce` and `consume` are its two kinds of streams.
 //! - [`view_service`] tells who owns which log.
-//! - [`remote_log`] is a [`crate::LogApi`] at the other end: [`producer`] and [`remote_deliveries`] are its
+//! - [`remote_log`] is a [`crate::LogApi`] at the other end: `producer` and `remote_deliveries` are its
 //!   streams. [`remote_view`] follows who owns which log.
-//! - [`message`], [`start`], [`error`] and [`metadata`] convert; [`proto`] is generated.
+//! - `message`, `start`, `error` and `metadata` convert; [`proto`] is generated.
 //!
 //! A producer's stream begins with the answer `create`; answers come in the order of completion and name their
 //! request; `close` is answered when everything before it is. A consumer's stream begins with `create`, then the
