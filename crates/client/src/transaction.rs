@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use cinclus_rpc::{AppendError, Appended, LogApi};
 use cinclus_types::message::{Draft, TxnContext};
-use cinclus_types::{Term, Tick, VChannel};
+use cinclus_types::{Advice, Term, Tick, VChannel};
 
 use crate::LogClient;
 
@@ -117,11 +117,18 @@ where
     let (router, channel) = (&client.router, vchannel.pchannel());
     let deadline = router.clock.monotonic() + router.config.ready_patience;
     let mut pause = router.config.backoff_min;
+    let mut unknown = None;
     loop {
-        let answer = router.call(&channel, |info| client.logs.log(info), &mut call).await;
-        let unknown = matches!(answer, Err(AppendError::Unknown(_)));
-        if !unknown || router.clock.monotonic() + pause >= deadline {
-            return answer;
+        match router.call(&channel, |info| client.logs.log(info), &mut call).await {
+            Err(error @ AppendError::Unknown(_)) => unknown = Some(error),
+            // That this try had no effect says nothing of the one whose answer was lost.
+            Err(error) if unknown.is_some() && matches!(error.advice(), Advice::Retry | Advice::Reroute) => {}
+            answer => return answer,
+        }
+        if router.clock.monotonic() + pause >= deadline
+            && let Some(unknown) = unknown
+        {
+            return Err(unknown);
         }
         router.clock.sleep(pause).await;
         pause = (pause * 2).min(router.config.backoff_max);

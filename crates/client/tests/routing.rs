@@ -14,7 +14,8 @@ use cinclus_rpc::{
 };
 use cinclus_types::message::{Draft, Header, TxnContext};
 use cinclus_types::{
-    Assignment, AssignmentView, BroadcastId, CollectionId, NodeId, NodeInfo, PChannel, Term, Tick, VChannel,
+    Assignment, AssignmentView, BroadcastId, CollectionId, NodeId, NodeInfo, PChannel, Term, Tick, TxnId,
+    VChannel,
 };
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -23,6 +24,7 @@ use tokio::sync::watch;
 #[derive(Default)]
 struct Scripted {
     appends: Mutex<VecDeque<Result<Appended, AppendError>>>,
+    commits: Mutex<VecDeque<Result<Appended, AppendError>>>,
     reads: Mutex<VecDeque<Result<ShardStatistics, ReadError>>>,
     asked: Mutex<Vec<Term>>,
     forgotten: Mutex<Vec<(PChannel, Term, BroadcastId)>>,
@@ -48,7 +50,7 @@ impl LogApi for Scripted {
     }
 
     async fn begin_txn(&self, _: &VChannel, _: Term, _: Option<Duration>) -> Result<TxnContext, AppendError> {
-        Err(AppendError::NotOwner)
+        Ok(TxnContext { txn: TxnId(1), keepalive: Duration::from_secs(1) })
     }
 
     async fn append_in_txn(
@@ -62,7 +64,7 @@ impl LogApi for Scripted {
     }
 
     async fn commit_txn(&self, _: &VChannel, _: Term, _: TxnContext) -> Result<Appended, AppendError> {
-        Err(AppendError::NotOwner)
+        self.commits.lock().pop_front().unwrap_or_else(|| Err(AppendError::Unavailable("away".to_owned())))
     }
 
     async fn rollback_txn(&self, _: &VChannel, _: Term, _: TxnContext) -> Result<(), AppendError> {
@@ -322,6 +324,27 @@ async fn a_call_that_is_dropped_is_not_repeated() {
     drop(append);
     world.env.clock.sleep(PATIENCE).await;
     assert_eq!(world.node(1).asked.lock().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_commit_whose_answer_was_lost_is_unknown_until_the_log_says_what_became_of_it() {
+    let lost = || Err(AppendError::Unknown("lost".to_owned()));
+    let away = || Err(AppendError::Unavailable("away".to_owned()));
+    for (answers, told) in [
+        (vec![lost(), away(), Ok(done(7))], Ok(Tick(7))),
+        (vec![lost(), away()], Err(AppendError::Unknown("lost".to_owned()))),
+        (
+            vec![lost(), away(), Err(AppendError::TxnExpired(TxnId(1)))],
+            Err(AppendError::TxnExpired(TxnId(1))),
+        ),
+        (vec![away()], Err(AppendError::Unavailable("away".to_owned()))),
+    ] {
+        let world = World::new();
+        world.assign(1, 1);
+        let txn = world.client.logs().begin(&shard(), None).await.unwrap();
+        world.node(1).commits.lock().extend(answers);
+        assert_eq!(txn.commit().await, told);
+    }
 }
 
 #[tokio::test(start_paused = true)]

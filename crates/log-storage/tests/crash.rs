@@ -319,3 +319,30 @@ async fn after_a_failed_sync_the_page_cache_is_not_believed() {
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_cut_that_was_not_synced_is_made_again() {
+    let seed = 3;
+    for (n, after) in (1..=operations_of(seed).await).flat_map(|n| (0..3).map(move |after| (n, after))) {
+        let mut machine = machine(seed);
+        let mut known = Known::default();
+        machine.disk.crash_at(n);
+        let _ = work(&machine, &mut known, seed).await;
+        machine.crash(Keep::Random).await;
+        // An open cuts the torn tail, and the sync of that fails; the next open sees a file in order.
+        let (operation, path_contains) = (FaultOperation::Sync, "data.log".to_owned());
+        machine.disk.inject(Fault { operation, path_contains, error: FaultError::Io, after, times: 1 });
+        let when = format!("operation {n}, sync {after} fails");
+        let mut opened = check_after(&machine, &mut known, &when).await;
+        machine.disk.clear_faults();
+        if opened.is_err() {
+            opened = check_after(&machine, &mut known, &when).await;
+        }
+        opened.unwrap();
+        machine.crash(Keep::Nothing).await;
+        check_after(&machine, &mut known, &when).await.unwrap();
+        // What was finished is read from its footer.
+        machine.kill().await;
+        check_after(&machine, &mut known, &when).await.unwrap();
+    }
+}

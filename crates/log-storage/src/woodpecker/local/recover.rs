@@ -7,7 +7,7 @@
 //!
 //! **The last block is written again** before it is synced. If an fdatasync of an earlier process failed,
 //! the kernel may still show bytes that are not on the disk and take them for clean: only what this
-//! process wrote is certain to be synced by it.
+//! process wrote is certain to be synced by it. The same goes for a cut.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -138,13 +138,15 @@ impl Recovery<'_> {
             None => scan(file.clone(), found.len).await?,
         };
         self.judge(found.id, &scan, is_last)?;
-        if scan.tail != Tail::Footer && found.len > scan.end.bytes {
+        let kept = if scan.tail == Tail::Footer { found.len } else { scan.end.bytes.min(found.len) };
+        if found.len > kept {
             tracing::warn!(
-                channel = %self.channel, segment = found.id, from = scan.end.bytes, to = found.len,
+                channel = %self.channel, segment = found.id, from = kept, to = found.len,
                 "the torn tail of the log is cut"
             );
-            file.set_len(scan.end.bytes).await?;
         }
+        // Also when it is not longer: an earlier open may have cut it and then failed to sync that.
+        file.set_len(kept).await?;
         write_end(file, &scan, found.len).await?;
         self.complete(found.id, scan.end).await?;
         Ok(scan.end)
