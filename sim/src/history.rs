@@ -28,6 +28,17 @@ pub enum Change {
     Flush,
 }
 
+/// How something is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// In one call: the ids of all messages are told.
+    Call,
+    /// In a transaction of several calls: its tick is told.
+    Session,
+    /// Through the proxy: its tick is told, and only rows say which operation they are of.
+    Proxy,
+}
+
 /// What a client wanted.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Wish {
@@ -39,6 +50,8 @@ pub enum Wish {
         changes: Vec<Change>,
         /// With this key, so that it may be sent again.
         key: Option<String>,
+        /// How.
+        by: By,
     },
     /// To read a shard.
     Read {

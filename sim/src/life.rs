@@ -1,41 +1,33 @@
 //! One start of all processes on the stores that are there.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use cinclus_catalog::{Collections, Segments};
 use cinclus_client::{Client, CoordTicks, LocalNode, Nodes};
 use cinclus_coord::{Coordinator, CoordinatorParts};
-use cinclus_env::disk::create_dir_synced;
 use cinclus_env::{Env, MemoryBudget};
 use cinclus_log_storage::DynLogStorage;
-use cinclus_log_storage::woodpecker::roll::RollPolicy;
-use cinclus_log_storage::woodpecker::{LocalConfig, WoodpeckerLocal};
 use cinclus_meta::DynMetaStore;
-use cinclus_node::{Node, NodeParts};
+use cinclus_node::{Node, NodeConfig, NodeParts};
+use cinclus_proxy::Service;
 use cinclus_query::OneWorker;
 use cinclus_rpc::{CoordApi, NodeApi, WorkerApi};
-use cinclus_segment::LocalObjects;
 use cinclus_types::{NodeId, NodeInfo};
 use cinclus_wal::BufferBudget;
 use cinclus_worker::Worker;
-use object_store::ObjectStore;
 
 use crate::member::Member;
 use crate::mutations::Mutation;
 use crate::mutations::calls::DeafWorker;
 use crate::mutations::disk::LyingDisk;
+use crate::place::Stores;
+use crate::proxied::{self, Behind};
 use crate::scene::Scene;
 use crate::stores::log::SeamLog;
-use crate::stores::meta::SeamMeta;
-use crate::stores::objects::SeamObjects;
 use crate::stores::observed::ObservedLog;
 use crate::world::World;
-
-/// Where a standalone server has its data.
-const DIR: &str = "/data";
 
 /// A standalone server that runs.
 pub struct Life {
@@ -55,6 +47,10 @@ pub struct Life {
     pub client: Client,
     /// The catalog.
     pub collections: Collections,
+    /// The proxy.
+    pub proxy: Service,
+    /// The metadata without its seam.
+    pub meta: DynMetaStore,
     /// The logs as they are, without seams.
     pub logs: DynLogStorage,
     /// Has all tasks; a panic in one of them is kept here.
@@ -76,14 +72,9 @@ impl Life {
             memory: MemoryBudget::new(memory),
             ..Env::test(world.random.fork(&format!("life {number}")).seed())
         };
-        let meta: DynMetaStore = Arc::new(SeamMeta { inner: world.meta.clone(), member: member.clone() });
-        create_dir_synced(&*env.disk, Path::new(DIR)).await?;
+        let Stores { meta, bare_meta, logs, objects, proof } = Stores::open(world, &member, &env).await?;
         let collections = Collections::open(meta.clone(), &env).await?;
         let segments = Segments::open(meta.clone(), &env).await?;
-        let logs = log_storage(world, &env, meta.clone()).await.context("the logs do not open")?;
-        let objects = LocalObjects::open(env.disk.clone(), Path::new(DIR).join("objects")).await?;
-        let objects: Arc<dyn ObjectStore> =
-            Arc::new(SeamObjects { inner: Arc::new(objects), member: member.clone() });
 
         let parts = CoordinatorParts { meta, collections: collections.clone(), env: env.clone() };
         let coord = Coordinator::start(parts, world.plan.coord.clone()).await?;
@@ -93,12 +84,12 @@ impl Life {
             storage: seen(world, scene, &member, &env, &logs),
             objects,
             collections: collections.clone(),
-            segments,
+            segments: segments.clone(),
             ticks: Arc::new(CoordTicks(coord_api)),
             workers: Arc::new(OneWorker(worker)),
             env: env.clone(),
         };
-        let config = world.plan.of_process();
+        let config = NodeConfig { proof, ..world.plan.of_process() };
         let buffer = config.wal.buffer.clone();
         let node = Node::new(parts, config);
         let node_api: Arc<dyn NodeApi> = node.clone();
@@ -109,7 +100,17 @@ impl Life {
         let info = NodeInfo { id: NodeId(start.first.0 as i64), address: String::new() };
         coord.serve(info, nodes, client.clone()).await?;
         let tasks = env.tasks.clone();
-        Ok(Life { scene: scene.clone(), member, env, buffer, coord, node, client, collections, logs, tasks })
+        let behind = Behind {
+            coord: coord.clone(),
+            collections: collections.clone(),
+            segments,
+            client: client.clone(),
+            env: env.clone(),
+        };
+        let proxy = proxied::service(behind, world.mutation != Some(Mutation::ProxyForgetsRequests));
+        let scene = scene.clone();
+        let meta = bare_meta;
+        Ok(Life { scene, member, env, buffer, coord, node, client, collections, proxy, meta, logs, tasks })
     }
 
     /// Waits on its own clock.
@@ -132,12 +133,6 @@ fn worker(world: &World, worker: Worker) -> Arc<dyn WorkerApi> {
     } else {
         Arc::new(worker)
     }
-}
-
-async fn log_storage(world: &World, env: &Env, meta: DynMetaStore) -> Result<DynLogStorage> {
-    let roll = RollPolicy { bytes_max: world.plan.log_roll_bytes, age_max: Duration::from_secs(600) };
-    let config = LocalConfig { roll, ..LocalConfig::new(Path::new(DIR).join("wal")) };
-    Ok(Arc::new(WoodpeckerLocal::open(config, env.clone(), meta).await?))
 }
 
 /// A storage as a member sees it, looked at from outside.

@@ -39,6 +39,8 @@ pub struct Plan {
     pub rows_max: u64,
     /// Whether clients flush and persist, beside what happens by itself.
     pub flushes: bool,
+    /// Clients that speak with the proxy.
+    pub proxied: u64,
     /// The memory of a process in lives that are disturbed.
     pub memory_bytes: u64,
     /// Bytes of the write-ahead buffers of a process.
@@ -72,6 +74,7 @@ impl Plan {
             recovery_log_bytes_max: one_of(&[32 << 10, 64 << 10, 256 << 10, 1 << 20]),
             persist_age: Duration::from_millis(one_of(&[500, 5_000, 600_000])),
             chunk_bytes_min: one_of(&[1, 300, 4 << 10, 1 << 20]),
+            retention_bytes: [0, 20_000, 1 << 30][later.range(0..3) as usize],
             orphan_grace: Duration::from_secs(one_of(&[60, 600])),
             ..NodeConfig::default()
         };
@@ -106,6 +109,7 @@ impl Plan {
             rows_max: if heavy { 60 } else { 6 },
             flushes: !heavy,
             memory_bytes: also(memory),
+            proxied: also(&[0, 1, 2]),
             buffer_bytes: also(&[2 << 10, 64 << 10, 16 << 20]),
         }
     }

@@ -77,7 +77,7 @@ fn run_on(scenario: Scenario, world: World) -> Report {
     findings.extend(readers::check(&evidence, &reads));
     findings.extend(checkpoints::check(&evidence, &world.checkpoints.all(), &reads));
     findings.extend(segments::check(&evidence, &world.segments.lock()));
-    if scenario == Scenario::Standalone {
+    if matches!(scenario, Scenario::Standalone | Scenario::Objects) {
         let bound = world.plan.node.recovery_log_bytes_max;
         findings.extend(bounds::check(&evidence, &world.writers.openings(), bound));
     }

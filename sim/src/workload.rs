@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use cinclus_client::Client;
 use cinclus_env::{DynClock, Random};
-use cinclus_rpc::{Freshness, QueryAnswer, QueryPlan, ReadError, ShardQuery, ShardRead};
+use cinclus_rpc::{
+    AppendError, Appended, Freshness, QueryAnswer, QueryPlan, ReadError, ShardQuery, ShardRead,
+};
 use cinclus_types::{Advice, ColumnData, FieldId, PartitionId, Tick};
 
-use crate::history::{Answer, Change, History, Outcome, Wish};
+use crate::history::{Answer, By, Change, History, Outcome, Wish};
 use crate::shard::{KEY, Shard, VALUE, schema};
 
 /// A client.
@@ -47,7 +49,7 @@ impl Actor {
     /// A refusal for good.
     pub async fn step(&mut self) -> Result<(), String> {
         let at = self.below(self.shards.len() as u64) as usize;
-        match self.below(24) {
+        match self.below(26) {
             0..=5 => self.append(at, vec![self.insert(at)]).await,
             6..=7 => self.append(at, vec![self.delete(at)]).await,
             8..=11 => self.append(at, self.upsert(at)).await,
@@ -66,6 +68,7 @@ impl Actor {
                 Some(tick) => self.read(at, Freshness::Snapshot(tick)).await,
                 None => Ok(()),
             },
+            23 | 24 => self.session(at).await,
             _ => self.pause(20_000).await,
         }
     }
@@ -147,7 +150,7 @@ impl Actor {
                 }
             }
             let key = keyed.then(|| format!("key-{number}"));
-            Wish::Append { vchannel: shard.vchannel.clone(), changes, key }
+            Wish::Append { vchannel: shard.vchannel.clone(), changes, key, by: By::Call }
         });
         let Wish::Append { changes, key, .. } = wish else { return Ok(()) };
         let mut batch: Vec<_> = changes.iter().map(|change| shard.draft(change, number)).collect();
@@ -178,6 +181,54 @@ impl Actor {
                 }
             }
         }
+    }
+
+    /// A transaction of several calls, which is given up now and then.
+    async fn session(&mut self, at: usize) -> Result<(), String> {
+        let shard = self.shards[at].clone();
+        let mut changes = self.transaction(at);
+        let (number, wish) = self.history.begin(self.number, |number| {
+            for change in &mut changes {
+                if let Change::Insert { rows, .. } = change {
+                    rows.iter_mut().for_each(|row| row.1 = number as i64);
+                }
+            }
+            Wish::Append { vchannel: shard.vchannel.clone(), changes, key: None, by: By::Session }
+        });
+        let Wish::Append { changes, .. } = wish else { return Ok(()) };
+        let outcome = match self.in_a_session(&shard, &changes, number).await {
+            Ok(Some(tick)) => {
+                self.told.entry(at).or_default().push(tick);
+                Outcome::Appended(Appended { ids: Vec::new(), tick, sealed: Vec::new() })
+            }
+            Ok(None) => Outcome::Refused("rolled back".to_owned()),
+            Err(error) if error.advice() == Advice::Unknown => Outcome::Unknown(error.to_string()),
+            Err(error) => Outcome::Refused(error.to_string()),
+        };
+        self.history.end(number, outcome);
+        Ok(())
+    }
+
+    /// The tick of the commit; `None` if it was given up. An error before the commit is one of nothing.
+    async fn in_a_session(
+        &self,
+        shard: &Shard,
+        changes: &[Change],
+        number: u64,
+    ) -> Result<Option<Tick>, AppendError> {
+        let never = |error: AppendError| AppendError::Invalid(format!("never committed: {error}"));
+        let begun = self.client.logs().begin(&shard.vchannel, Some(Duration::from_secs(2))).await;
+        let mut txn = begun.map_err(never)?;
+        for change in changes {
+            self.clock.sleep(Duration::from_micros(self.below(60_000))).await;
+            txn.append(vec![shard.draft(change, number)]).await.map_err(never)?;
+        }
+        if self.below(6) == 0 {
+            // Whether it is known or not, it must never take effect.
+            let _ = txn.rollback().await;
+            return Ok(None);
+        }
+        txn.commit().await.map(Some)
     }
 
     fn unknown(&self, number: u64, text: String) -> Result<(), String> {

@@ -7,6 +7,8 @@ use cinclus_env::{Env, Random};
 use cinclus_log_storage::DynLogStorage;
 use cinclus_meta::{DynMetaStore, MemoryMetaStore};
 use cinclus_types::SegmentEntry;
+use object_store::ObjectStore;
+use object_store::memory::InMemory;
 use parking_lot::Mutex;
 
 use crate::archive::Archive;
@@ -15,7 +17,9 @@ use crate::checkers::readers::Read;
 use crate::history::History;
 use crate::mutations::Mutation;
 use crate::mutations::log::MutantLog;
+use crate::place::Place;
 use crate::plan::Plan;
+use crate::proxied::AllPending;
 use crate::stores::checkpoints::{Checkpoints, ObservedMeta};
 use crate::stores::observed::Writers;
 use crate::tally::Tally;
@@ -31,6 +35,9 @@ pub struct World {
     pub plan: Plan,
     /// Has the logs and objects of a standalone server.
     pub disk: MemoryDisk,
+    /// Has everything of a server without a disk.
+    pub objects: Arc<dyn ObjectStore>,
+    place: Mutex<Place>,
     /// What is committed here is durable at once.
     pub meta: DynMetaStore,
     /// What happened.
@@ -49,6 +56,8 @@ pub struct World {
     pub mutation: Option<Mutation>,
     /// Whether no change of what exists was under way when the run ended.
     pub drained: Mutex<bool>,
+    /// What clients of the proxy send again.
+    pub pending: AllPending,
     /// What readers of a log were given.
     pub reads: Mutex<Vec<Read>>,
     /// The segments in the catalog at the end.
@@ -106,6 +115,8 @@ impl World {
             plan: Plan::draw(&random),
             random,
             disk,
+            objects: Arc::new(InMemory::new()),
+            place: Mutex::new(Place::Disk),
             meta: Arc::new(meta),
             trace: Trace::new(keep_trace),
             tally: Tally::default(),
@@ -115,6 +126,7 @@ impl World {
             writers: Writers::default(),
             mutation: None,
             drained: Mutex::default(),
+            pending: AllPending::default(),
             reads: Mutex::default(),
             segments: Mutex::default(),
             findings: Mutex::default(),
@@ -130,12 +142,23 @@ impl World {
         Arc::new(MutantLog::new(logs.clone(), mutation, self.archive.clone()))
     }
 
+    /// Where servers have their data.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        *self.place.lock()
+    }
+
+    /// Decides where servers have their data.
+    pub fn set_place(&self, place: Place) {
+        *self.place.lock() = place;
+    }
+
     /// Keeps what the catalog says of segments at the end.
     ///
     /// # Errors
     /// An entry that cannot be read.
-    pub async fn keep_segments(&self) -> anyhow::Result<()> {
-        let (_, entries) = self.meta.scan("segments/segment/").await?;
+    pub async fn keep_segments(&self, meta: &DynMetaStore) -> anyhow::Result<()> {
+        let (_, entries) = meta.scan("segments/segment/").await?;
         for entry in entries {
             self.segments.lock().push(cinclus_catalog::keys::decode(&entry.key, &entry.value)?);
         }

@@ -92,6 +92,12 @@ struct Begun {
 }
 
 impl Service {
+    /// The service of a proxy, for who calls it without a connection.
+    #[must_use]
+    pub fn new(proxy: Proxy) -> Service {
+        Service { proxy }
+    }
+
     fn begin(&self, name: &'static str) -> Begun {
         Begun { name, at: self.proxy.parts().env.clock.monotonic() }
     }

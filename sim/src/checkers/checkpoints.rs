@@ -73,7 +73,7 @@ pub fn check(
                 findings.push(Finding::new("W7", text));
             }
         }
-        for read in reads {
+        for read in reads.iter().filter(|read| read.channel.as_ref().is_none_or(|of| of == channel)) {
             for checkpoint in &read.checkpoints {
                 evidence.tally.count("checked: checkpoints of readers");
                 if let Some(lost) = needs.lost_by(*checkpoint) {

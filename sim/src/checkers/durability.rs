@@ -6,7 +6,7 @@ use cinclus_types::{MessageId, VChannel};
 
 use super::effects::Effect;
 use super::{Evidence, Finding};
-use crate::history::{Outcome, Wish};
+use crate::history::{By, Outcome, Wish};
 
 /// Looks at every acknowledged append.
 #[must_use]
@@ -18,12 +18,23 @@ pub fn check(evidence: &Evidence) -> Vec<Finding> {
         .collect();
     let mut findings = Vec::new();
     for operation in &evidence.operations {
-        let (Wish::Append { vchannel, changes, .. }, Outcome::Appended(appended)) =
+        let (Wish::Append { vchannel, changes, by, .. }, Outcome::Appended(appended)) =
             (&operation.wish, &operation.outcome)
         else {
             continue;
         };
         evidence.tally.count("checked: durability");
+        if *by != By::Call {
+            // That it is there is the business of those who count.
+            let at_once = |effect: &&Effect| effect.operation == Some(operation.number);
+            let found = evidence.effects.get(vchannel).into_iter().flatten().filter(at_once);
+            for effect in found.filter(|effect| effect.tick != appended.tick) {
+                let (number, told) = (operation.number, appended.tick);
+                let text = format!("operation {number} was told tick {told}, {effect:?} takes effect");
+                findings.push(Finding::new("W2", text));
+            }
+            continue;
+        }
         let mut say = |text: String| {
             findings
                 .push(Finding::new("W2", format!("operation {} in {vchannel}: {text}", operation.number)));

@@ -87,6 +87,13 @@ fn effect(message: &Message) -> Result<Option<Effect>, String> {
         Header::BeginTxn { .. } => return Ok(None),
         _ => EffectKind::Nothing,
     };
-    let operation = marked(message.trace());
+    // What comes through the proxy has no mark, but rows know whose they are.
+    let operation = marked(message.trace()).or_else(|| match &kind {
+        EffectKind::Insert(_, rows) => rows.first().and_then(|(_, value)| u64::try_from(*value).ok()),
+        EffectKind::Delete(..)
+        | EffectKind::DropPartition(_)
+        | EffectKind::Truncate
+        | EffectKind::Nothing => None,
+    });
     Ok(Some(Effect { tick: message.tick(), id: message.id(), operation, kind }))
 }

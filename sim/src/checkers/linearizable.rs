@@ -172,7 +172,7 @@ mod tests {
     use cinclus_types::{PartitionId, Tick};
 
     use super::*;
-    use crate::history::{Answer, History};
+    use crate::history::{Answer, By, History};
     use crate::tally::Tally;
 
     const PARTITION: PartitionId = PartitionId(1);
@@ -184,7 +184,12 @@ mod tests {
     fn write(history: &History) -> u64 {
         let changes = |number| vec![Change::Insert { partition: PARTITION, rows: vec![(7, number as i64)] }];
         history
-            .begin(0, |number| Wish::Append { vchannel: vchannel(), changes: changes(number), key: None })
+            .begin(0, |number| Wish::Append {
+                vchannel: vchannel(),
+                changes: changes(number),
+                key: None,
+                by: By::Call,
+            })
             .0
     }
 

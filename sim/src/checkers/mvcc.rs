@@ -89,9 +89,11 @@ impl Model {
             return (count as u64 != answer.count)
                 .then(|| format!("{} rows were counted, there are {count}", answer.count));
         }
+        // An answer of the proxy says nothing of the ticks of rows.
+        let untold = answer.rows.values().all(|(_, tick)| *tick == Tick::ZERO);
         let newest = |(key, rows): (&i64, &Vec<Row>)| {
             let row = rows.iter().max_by_key(|row| row.inserted)?;
-            Some((*key, (row.value, row.inserted)))
+            Some((*key, (row.value, if untold { Tick::ZERO } else { row.inserted })))
         };
         let expected: BTreeMap<i64, (i64, Tick)> = visible().filter_map(newest).collect();
         if expected == answer.rows {

@@ -40,6 +40,8 @@ pub enum Mutation {
     DropsDeletes,
     /// A node that answers Strong reads without proof that it still owns the log.
     StrongWithoutProof,
+    /// A proxy that takes a write that comes again for another one.
+    ProxyForgetsRequests,
     /// A log storage whose records are read otherwise than before.
     ChangesRecords,
     /// A line: a writer that goes on with ticks from before it was opened; and a source that kept some.
@@ -110,6 +112,7 @@ impl Mutation {
             (Mutation::DropsDeletes, Standalone, &["Q1"]),
             (Mutation::StrongWithoutProof, Cluster, &["Q3"]),
             (Mutation::ChangesRecords, Standalone, &["L5"]),
+            (Mutation::ProxyForgetsRequests, Standalone, &["W2"]),
         ]
     }
 

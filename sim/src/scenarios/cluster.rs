@@ -12,6 +12,8 @@ use cinclus_env::{Clock, DynClock, Env, TokioClock, timeout};
 use cinclus_log_storage::woodpecker::roll::RollPolicy;
 use cinclus_log_storage::woodpecker::{LocalConfig, WoodpeckerLocal};
 use cinclus_log_storage::{DynLogStorage, MemoryLogStorage};
+use cinclus_rpc::NodeApi;
+use cinclus_types::Tick;
 use futures::future::join_all;
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
@@ -24,6 +26,7 @@ use crate::history::{Outcome, Wish};
 use crate::scene::Scene;
 use crate::shard::Shard;
 use crate::storm::Storm;
+use crate::subscriber::Subscriber;
 use crate::wanted::Wanted;
 use crate::workload::Actor;
 use crate::world::{World, runtime};
@@ -87,10 +90,20 @@ async fn live(world: &World, scene: &Scene) -> Result<()> {
         }
         std::future::pending::<()>().await;
     };
+    let logs = cluster.start_client(3_000, 0).client.logs();
+    let mut subscribers = subscribers(world, &cluster).await?;
+    let follows = async {
+        let ended = join_all(subscribers.iter_mut().map(|one| one.follow(&logs, scene, Tick::MAX))).await;
+        for error in ended.into_iter().filter_map(Result::err) {
+            note(world, Err(format!("a subscription ended: {error}")));
+        }
+        std::future::pending().await
+    };
     tokio::select! {
         biased;
         _ = join_all(works) => {}
         () = storms => {}
+        () = follows => {}
         () = director.direct() => {}
         () = scene.clock.sleep(TROUBLE) => {}
     }
@@ -103,7 +116,46 @@ async fn live(world: &World, scene: &Scene) -> Result<()> {
     let took = scene.clock.monotonic() - begun;
     scene.note(format_args!("everything is served again after {took:?}"));
     world.tally.count("checked: convergence");
+    let end = catch_up(scene, &cluster, &last, &mut subscribers).await;
+    world.reads.lock().extend(subscribers.into_iter().map(|one| one.read));
+    end.context("after everything is well again")?;
     finish(world, &cluster, &last, &shards).await
+}
+
+/// Somebody who reads, for each log.
+async fn subscribers(world: &World, cluster: &Cluster) -> Result<Vec<Subscriber>> {
+    let channels = cluster.logs.channels().await?;
+    let subscriber = |(channel, number)| {
+        Subscriber::new(number, channel, world.random.fork(&format!("subscriber {number}")))
+    };
+    Ok(channels.iter().zip(3_000..).map(subscriber).collect())
+}
+
+/// Everybody who reads a log comes to its end.
+async fn catch_up(
+    scene: &Scene,
+    cluster: &Cluster,
+    client: &ClientSide,
+    subscribers: &mut [Subscriber],
+) -> Result<()> {
+    let mut frontiers = BTreeMap::new();
+    for slot in cluster.living() {
+        for status in slot.node.status().await {
+            let frontier = frontiers.entry(status.channel).or_insert(Tick::ZERO);
+            *frontier = status.frontier.max(*frontier);
+        }
+    }
+    let logs = client.client.logs();
+    let rest = subscribers.iter_mut().map(|one| {
+        let upto = frontiers.get(&one.channel).copied().unwrap_or_default();
+        one.follow(&logs, scene, upto)
+    });
+    let ended =
+        timeout(&*scene.clock, SETTLE, join_all(rest)).await.context("readers do not come to the end")?;
+    for end in ended {
+        end.context("a subscription ended")?;
+    }
+    Ok(())
 }
 
 /// Changes what exists, for ever.
@@ -203,7 +255,7 @@ async fn finish(world: &World, cluster: &Cluster, client: &ClientSide, shards: &
     for channel in cluster.logs.channels().await? {
         world.archive.read(&cluster.logs, &channel).await?;
     }
-    world.keep_segments().await?;
+    world.keep_segments(&world.meta).await?;
     let (findings, asked) = cluster.terms.findings();
     findings.into_iter().for_each(|finding| world.find(finding));
     world.tally.add("checked: terms", asked);

@@ -4,6 +4,7 @@ pub mod cluster;
 pub mod readers;
 pub mod standalone;
 
+use crate::place::Place;
 use crate::world::World;
 
 /// A kind of run.
@@ -11,6 +12,8 @@ use crate::world::World;
 pub enum Scenario {
     /// A standalone server on a disk that crashes.
     Standalone,
+    /// A standalone server whose logs, metadata and segment files are on an object storage.
+    Objects,
     /// Several nodes on shared stores.
     Cluster,
     /// One log and its readers.
@@ -19,13 +22,15 @@ pub enum Scenario {
 
 impl Scenario {
     /// All of them.
-    pub const ALL: [Scenario; 3] = [Scenario::Standalone, Scenario::Cluster, Scenario::Readers];
+    pub const ALL: [Scenario; 4] =
+        [Scenario::Standalone, Scenario::Objects, Scenario::Cluster, Scenario::Readers];
 
     /// What commands call it.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Scenario::Standalone => "standalone",
+            Scenario::Objects => "objects",
             Scenario::Cluster => "cluster",
             Scenario::Readers => "readers",
         }
@@ -41,7 +46,7 @@ impl Scenario {
     #[must_use]
     pub fn checks(self) -> &'static [&'static str] {
         match self {
-            Scenario::Standalone => &[
+            Scenario::Standalone | Scenario::Objects => &[
                 "checked: order",
                 "checked: fencing",
                 "checked: durability",
@@ -71,8 +76,11 @@ impl Scenario {
                 "checked: orders of broadcasts",
                 "checked: linearizability",
                 "checked: checkpoints",
+                "checked: checkpoints of readers",
+                "checked: deliveries",
                 "checked: placements",
                 "checked: segments in the catalog",
+                "checked: segments of transactions",
             ],
             Scenario::Readers => &[
                 "checked: order",
@@ -92,6 +100,10 @@ impl Scenario {
     pub(crate) fn run(self, world: &World) {
         match self {
             Scenario::Standalone => standalone::run(world),
+            Scenario::Objects => {
+                world.set_place(Place::Objects);
+                standalone::run(world);
+            }
             Scenario::Cluster => cluster::run(world),
             Scenario::Readers => readers::run(world),
         }

@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use super::cluster::log_storage;
 use crate::checkers::Finding;
 use crate::checkers::readers::Read;
-use crate::history::{Change, Outcome, Wish};
+use crate::history::{By, Change, Outcome, Wish};
 use crate::scene::Scene;
 use crate::shard::Shard;
 use crate::stores::observed::ObservedLog;
@@ -170,6 +170,7 @@ impl Log<'_> {
                     vchannel: shard.vchannel.clone(),
                     changes: if flush { vec![Change::Flush] } else { (0..count).map(insert).collect() },
                     key: None,
+                    by: By::Call,
                 }
             });
             let Wish::Append { changes, .. } = wish else { continue };

@@ -1,17 +1,21 @@
-//! A standalone server on a disk: power cuts and kills at any operation, effect, or time.
+//! A standalone server on a disk: power cuts and kills at any operation, effect, or time. Or on an object storage
+//! that is slow, fails, and loses answers: kills at any effect or time.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use cinclus_env::{DynClock, TokioClock, timeout};
+use cinclus_env::{DynClock, Random, TokioClock, timeout};
 use futures::future::join_all;
 
 use crate::checkers::{Finding, memory};
 use crate::disk_faults;
 use crate::ending::{Ending, When};
 use crate::life::Life;
+use crate::place::Place;
+use crate::proxied::ProxyActor;
 use crate::scene::Scene;
 use crate::wanted::Wanted;
+use crate::weather::Weather;
 use crate::workload::Actor;
 use crate::world::{Past, World, runtime};
 
@@ -36,7 +40,13 @@ fn live(world: &World, ending: Ending) {
     let Past { lives: number, unix_ms } = *world.past.lock();
     runtime(world.random.fork(&format!("runtime {number}")).seed()).block_on(async {
         let clock: DynClock = Arc::new(TokioClock::starting_at(unix_ms));
-        let stop_at = if let When::AtMoment(moment) = ending.when { Some(moment) } else { None };
+        let on_objects = world.place() == Place::Objects;
+        let stop_at = match ending.when {
+            When::AtMoment(moment) => Some(moment),
+            // Every effect of a server without a disk is one at a seam.
+            When::AtOperation(operation) if on_objects => Some(operation),
+            When::AtOperation(_) | When::AtTime(_) | When::AtItsEnd => None,
+        };
         let random = world.random.fork(&format!("scene {number}"));
         let scene = Scene::new(clock.clone(), random, (world.trace.clone(), world.tally.clone()), stop_at);
         scene.note(format_args!("life {number} begins, {ending:?}"));
@@ -45,7 +55,9 @@ fn live(world: &World, ending: Ending) {
         }
         let peaceful = ending == Ending::peaceful();
         let random = world.random.fork(&format!("disk {number}"));
-        let faulty = if peaceful {
+        let faulty = if on_objects {
+            !peaceful && bad_objects(&scene, &random)
+        } else if peaceful {
             world.disk.set_sync_delay(world.plan.sync_delay);
             false
         } else {
@@ -72,6 +84,34 @@ fn live(world: &World, ending: Ending) {
     disk_faults::clear(&world.disk);
     ending.leave(&world.disk);
     world.trace.note(Duration::ZERO, format_args!("disk operations: {}", world.disk.operations()));
+}
+
+/// A client of the proxy in a life.
+async fn proxied(world: &World, life: &Life, number: u64) {
+    let of_world = (world.history.clone(), world.pending.clone());
+    let of_life = (life.env.clock.clone(), life.collections.clone());
+    let who = (number, world.random.fork(&format!("proxied {number}")));
+    let mut actor = ProxyActor::new(who, of_life, world.plan.keys, of_world, life.proxy.clone());
+    actor.settle().await;
+    for _ in 0..world.plan.operations / 2 {
+        if let Err(text) = actor.step().await {
+            world.find(Finding::new("availability", text));
+        }
+    }
+}
+
+/// Makes the object storage slow and unreliable, often; says whether it fails.
+fn bad_objects(scene: &Scene, random: &Random) -> bool {
+    let chance = |most: u64| if random.chance(0.5) { 0.0 } else { random.range(0..most) as f64 / 1_000.0 };
+    let weather = Weather {
+        object_before: chance(150),
+        object_lost: chance(150),
+        object_read: chance(80),
+        object_delay: Duration::from_millis(random.range(0..2) * random.range(0..150)),
+        ..Weather::default()
+    };
+    scene.set_weather(weather);
+    weather != Weather { object_delay: weather.object_delay, ..Weather::default() }
 }
 
 /// Ends the life when its time has come, or the power has gone.
@@ -161,9 +201,11 @@ async fn work(world: &World, scene: &Scene, LifeKind { number, peaceful, faulty 
             note(actor.look_at_all().await);
         }
     });
+    let proxied = (0..world.plan.proxied).map(|actor| proxied(world, &life, number * 1_000 + 500 + actor));
+    let all = async { futures::join!(join_all(works), join_all(proxied)) };
     tokio::select! {
         biased;
-        _ = join_all(works) => {}
+        _ = all => {}
         () = watch_memory(world, &life) => {}
     }
     life.tasks.check();
@@ -174,7 +216,7 @@ async fn work(world: &World, scene: &Scene, LifeKind { number, peaceful, faulty 
 
 /// Keeps what logs and catalog hold at the end.
 async fn look_back(world: &World, life: &Life) {
-    let tasks = world.meta.scan(cinclus_coord::keys::BROADCASTS).await;
+    let tasks = life.meta.scan(cinclus_coord::keys::BROADCASTS).await;
     *world.drained.lock() = tasks.is_ok_and(|(_, tasks)| tasks.is_empty());
     for channel in life.logs.channels().await.unwrap_or_default() {
         if let Err(error) = world.archive.read(&life.logs, &channel).await {
@@ -182,7 +224,7 @@ async fn look_back(world: &World, life: &Life) {
         }
     }
     life.node.close().await;
-    if let Err(error) = world.keep_segments().await {
+    if let Err(error) = world.keep_segments(&life.meta).await {
         world.find(Finding::new("W6", format!("the catalog cannot be read at the end: {error}")));
     }
 }

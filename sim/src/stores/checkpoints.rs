@@ -83,11 +83,12 @@ impl MetaStore for ObservedMeta {
     }
 
     async fn commit(&self, txn: Txn) -> Result<CommitOutcome, MetaError> {
-        let outcome = self.inner.commit(txn.clone()).await?;
-        if let CommitOutcome::Committed(_) = outcome {
+        let outcome = self.inner.commit(txn.clone()).await;
+        // What may be committed may be acted upon, once somebody has looked.
+        if matches!(outcome, Ok(CommitOutcome::Committed(_)) | Err(MetaError::Unknown(_))) {
             self.checkpoints.note(&txn);
         }
-        Ok(outcome)
+        outcome
     }
 
     async fn watch(&self, prefix: &str, after: Revision) -> Result<Watch, MetaError> {
