@@ -5,7 +5,7 @@ use cinclus_sim::run::{Report, run_mutated};
 use cinclus_sim::scenarios::Scenario;
 
 /// Within so many seeds.
-const SEEDS: u64 = 25;
+const SEEDS: u64 = 50;
 
 fn finds(report: &Report, invariants: &[&str]) -> bool {
     report.findings.iter().any(|finding| invariants.contains(&finding.invariant))
