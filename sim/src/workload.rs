@@ -32,6 +32,8 @@ pub struct Actor {
     pub rows_max: u64,
     /// Whether it flushes and persists.
     pub flushes: bool,
+    /// Whether it writes transactions of several calls.
+    pub sessions: bool,
     /// What it notes.
     pub history: History,
     /// Ticks that it was told, of each shard by its place.
@@ -68,7 +70,8 @@ impl Actor {
                 Some(tick) => self.read(at, Freshness::Snapshot(tick)).await,
                 None => Ok(()),
             },
-            23 | 24 => self.session(at).await,
+            23 | 24 if self.sessions => self.session(at).await,
+            23 | 24 => self.append(at, self.transaction(at)).await,
             _ => self.pause(20_000).await,
         }
     }

@@ -1,6 +1,7 @@
 //! What outlives processes.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use cinclus_env::disk::MemoryDisk;
 use cinclus_env::{Env, Random};
@@ -38,6 +39,7 @@ pub struct World {
     /// Has everything of a server without a disk.
     pub objects: Arc<dyn ObjectStore>,
     place: Mutex<Place>,
+    sessions: AtomicBool,
     /// What is committed here is durable at once.
     pub meta: DynMetaStore,
     /// What happened.
@@ -117,6 +119,7 @@ impl World {
             disk,
             objects: Arc::new(InMemory::new()),
             place: Mutex::new(Place::Disk),
+            sessions: AtomicBool::new(false),
             meta: Arc::new(meta),
             trace: Trace::new(keep_trace),
             tally: Tally::default(),
@@ -151,6 +154,17 @@ impl World {
     /// Decides where servers have their data.
     pub fn set_place(&self, place: Place) {
         *self.place.lock() = place;
+    }
+
+    /// Whether clients write transactions of several calls.
+    #[must_use]
+    pub fn sessions(&self) -> bool {
+        self.sessions.load(Ordering::Relaxed)
+    }
+
+    /// Lets clients write transactions of several calls.
+    pub fn let_sessions(&self) {
+        self.sessions.store(true, Ordering::Relaxed);
     }
 
     /// Keeps what the catalog says of segments at the end.

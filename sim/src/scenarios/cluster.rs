@@ -199,6 +199,7 @@ fn actor(world: &World, client: &ClientSide, number: u64, shards: &[Shard]) -> A
         keys: world.plan.keys,
         rows_max: world.plan.rows_max,
         flushes: world.plan.flushes,
+        sessions: world.sessions(),
         history: world.history.clone(),
         told: BTreeMap::new(),
     }

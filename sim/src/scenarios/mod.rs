@@ -18,10 +18,13 @@ pub enum Scenario {
     Cluster,
     /// One log and its readers.
     Readers,
+    /// A cluster whose clients also write transactions of several calls. Not among those that must be clean: what
+    /// it still finds is listed in docs/simulation.md.
+    Sessions,
 }
 
 impl Scenario {
-    /// All of them.
+    /// All that must be clean.
     pub const ALL: [Scenario; 4] =
         [Scenario::Standalone, Scenario::Objects, Scenario::Cluster, Scenario::Readers];
 
@@ -33,13 +36,14 @@ impl Scenario {
             Scenario::Objects => "objects",
             Scenario::Cluster => "cluster",
             Scenario::Readers => "readers",
+            Scenario::Sessions => "sessions",
         }
     }
 
     /// The one of a name.
     #[must_use]
     pub fn named(name: &str) -> Option<Scenario> {
-        Scenario::ALL.into_iter().find(|scenario| scenario.name() == name)
+        Scenario::ALL.into_iter().chain([Scenario::Sessions]).find(|scenario| scenario.name() == name)
     }
 
     /// The counters of checkers that have something to look at in it.
@@ -62,7 +66,7 @@ impl Scenario {
                 "checked: placements",
                 "checked: segments in the catalog",
             ],
-            Scenario::Cluster => &[
+            Scenario::Cluster | Scenario::Sessions => &[
                 "checked: order",
                 "checked: fencing",
                 "checked: terms",
@@ -105,6 +109,10 @@ impl Scenario {
                 standalone::run(world);
             }
             Scenario::Cluster => cluster::run(world),
+            Scenario::Sessions => {
+                world.let_sessions();
+                cluster::run(world);
+            }
             Scenario::Readers => readers::run(world),
         }
     }

@@ -190,6 +190,7 @@ async fn work(world: &World, scene: &Scene, LifeKind { number, peaceful, faulty 
             keys: world.plan.keys,
             rows_max: world.plan.rows_max,
             flushes: world.plan.flushes,
+            sessions: world.sessions(),
             history: world.history.clone(),
             told: std::collections::BTreeMap::new(),
         };
