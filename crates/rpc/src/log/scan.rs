@@ -6,7 +6,8 @@ use cinclus_types::{Checkpoint, Tick, VChannel};
 /// Where a reader starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ScanFrom {
-    /// At the earliest record that is still there.
+    /// At the earliest record that is still there. In a log that was truncated a transaction that began before
+    /// that record and committed behind it is not delivered.
     Earliest,
     /// Behind the published frontier of the moment when the reader first reads. A TimeTick at that frontier is
     /// delivered at once: its checkpoint is the start for who comes again.
