@@ -22,6 +22,8 @@ pub struct CoordConfig {
     pub partitions_max: usize,
     /// The most shards of a collection.
     pub shards_max: u32,
+    /// The most replicas of a loaded collection: each is served by another node.
+    pub replicas_max: u32,
     /// The largest change, as it is persisted, in bytes.
     pub ddl_bytes_max: usize,
     /// How long a caller waits for its change. One that has begun by then is completed all the same.
@@ -50,6 +52,7 @@ impl Default for CoordConfig {
             collections_max: 65_536,
             partitions_max: 1024,
             shards_max: 16,
+            replicas_max: 1,
             ddl_bytes_max: 1 << 20,
             ddl_patience: Duration::from_secs(60),
             open_patience: Duration::from_secs(10),

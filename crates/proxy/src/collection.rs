@@ -35,7 +35,7 @@ pub(crate) async fn create(
         .map_err(|error| ProxyError::Invalid(format!("the schema cannot be read: {error}")))?;
     if !given.name.is_empty() && given.name != name {
         return Err(ProxyError::Unexpected {
-            what: "collection name matches schema name",
+            what: "collection name matches schema name".into(),
             expected: name,
             actual: given.name,
         });
@@ -244,8 +244,10 @@ pub(crate) async fn alter(
     call: &Call,
     request: wire::AlterCollectionRequest,
 ) -> Result<Status, ProxyError> {
-    let target =
-        proxy.target_or_id(call, &request.db_name, &request.collection_name, request.collection_id)?;
+    let target = match request.collection_name.as_str() {
+        "" => proxy.target_or_id(call, &request.db_name, "", request.collection_id)?,
+        name => proxy.existing(call, &request.db_name, name)?,
+    };
     let (mut set, remove) = changes(map(request.properties), request.delete_keys)?;
     let mmap = "mmap.enabled";
     if target.collection.is_loaded() && (set.contains_key(mmap) || remove.iter().any(|key| key == mmap)) {

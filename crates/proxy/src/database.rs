@@ -88,7 +88,12 @@ pub(crate) async fn alter(
     call: &Call,
     request: wire::AlterDatabaseRequest,
 ) -> Result<Status, ProxyError> {
-    let (set, remove) = changes(map(request.properties), request.delete_keys)?;
+    let properties = map(request.properties);
+    if properties.is_empty() && request.delete_keys.is_empty() {
+        let text = "alter database with empty properties and delete keys, expected to set either properties or delete keys";
+        return Err(ProxyError::Invalid(text.to_owned()));
+    }
+    let (set, remove) = changes(properties, request.delete_keys)?;
     let name = proxy.database(call, &request.db_name)?.name.clone();
     proxy.ddl(Ddl::AlterDatabase { name, set, remove }).await?;
     Ok(success())

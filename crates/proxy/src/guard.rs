@@ -46,17 +46,35 @@ where
         let answer = self.inner.call(request);
         Box::pin(async move {
             let mut answer = answer.await?;
-            if let Some(code) = answer.headers_mut().get_mut(tonic::Status::GRPC_STATUS) {
-                let given = Code::from_bytes(code.as_bytes());
-                if given == Code::OutOfRange {
-                    *code = http::HeaderValue::from(Code::ResourceExhausted as i32);
-                } else if given == Code::Internal {
-                    *code = http::HeaderValue::from(Code::InvalidArgument as i32);
+            let headers = answer.headers_mut();
+            match headers.get(tonic::Status::GRPC_STATUS).map(|code| Code::from_bytes(code.as_bytes())) {
+                Some(Code::OutOfRange) => {
+                    let code = http::HeaderValue::from(Code::ResourceExhausted as i32);
+                    headers.insert(tonic::Status::GRPC_STATUS, code);
+                    if let Some(text) = headers.get(tonic::Status::GRPC_MESSAGE).and_then(too_large) {
+                        headers.insert(tonic::Status::GRPC_MESSAGE, text);
+                    }
                 }
+                Some(Code::Internal) => {
+                    let code = http::HeaderValue::from(Code::InvalidArgument as i32);
+                    headers.insert(tonic::Status::GRPC_STATUS, code);
+                }
+                Some(_) | None => {}
             }
             Ok(answer)
         })
     }
+}
+
+/// What gRPC servers in Go, Milvus among them, say of a request that is too large: people and tests know it.
+fn too_large(text: &http::HeaderValue) -> Option<http::HeaderValue> {
+    let text = text.to_str().ok()?.replace("%20", " ");
+    if !text.contains("too large") {
+        return None;
+    }
+    let mut sizes = text.split(|c: char| !c.is_ascii_digit()).filter(|digits| digits.len() > 2);
+    let (found, limit) = (sizes.next()?, sizes.next()?);
+    format!("grpc:%20received%20message%20larger%20than%20max%20({found}%20vs.%20{limit})").parse().ok()
 }
 
 #[cfg(test)]
@@ -86,6 +104,19 @@ mod tests {
         let answer = guarded.call(http::Request::new(())).await.unwrap();
         let status = tonic::Status::from_header_map(answer.headers()).unwrap();
         assert_eq!((status.code(), status.message()), (seen, "too much"));
+    }
+
+    #[test]
+    fn sizes_are_told_as_other_servers_tell_them() {
+        let refused =
+            "Error, decoded message length too large: found 82861406 bytes, the limit is: 67108864 bytes";
+        let answer = tonic::Status::out_of_range(refused).into_http::<()>();
+        let text = too_large(&answer.headers()[tonic::Status::GRPC_MESSAGE]).unwrap();
+        let mut told = http::HeaderMap::new();
+        told.insert(tonic::Status::GRPC_STATUS, http::HeaderValue::from_static("8"));
+        told.insert(tonic::Status::GRPC_MESSAGE, text);
+        let told = tonic::Status::from_header_map(&told).unwrap();
+        assert_eq!(told.message(), "grpc: received message larger than max (82861406 vs. 67108864)");
     }
 
     #[tokio::test]

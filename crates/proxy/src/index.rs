@@ -154,9 +154,11 @@ fn complete(
             None => return Err(ProxyError::Invalid("metric type not set for vector index".to_owned())),
         };
         if Metric::from_name(&metric).is_none() {
-            return Err(ProxyError::Invalid(format!(
-                "float vector index does not support metric type: {metric}"
-            )));
+            return Err(ProxyError::Unexpected {
+                what: format!("float vector index does not support metric type: {metric}").into(),
+                expected: "valid index params".to_owned(),
+                actual: "invalid index params".to_owned(),
+            });
         }
         params.insert("metric_type".to_owned(), metric);
     }

@@ -32,8 +32,8 @@ pub(crate) async fn load_partitions(
     request: wire::LoadPartitionsRequest,
 ) -> Result<Status, ProxyError> {
     let target = proxy.known(call, &request.db_name, &request.collection_name)?;
-    let names = named(&target, request.partition_names)?;
-    proxy.ddl(load(&target, Some(names), request.replica_number, request.load_fields)).await?;
+    let names = Some(request.partition_names);
+    proxy.ddl(load(&target, names, request.replica_number, request.load_fields)).await?;
     Ok(success())
 }
 
@@ -44,16 +44,6 @@ fn load(target: &Target, partitions: Option<Vec<String>>, replicas: i32, fields:
         partitions,
         replicas: u32::try_from(replicas).unwrap_or(0),
         fields,
-    }
-}
-
-fn named(target: &Target, names: Vec<String>) -> Result<Vec<String>, ProxyError> {
-    if names.is_empty() {
-        return Err(ProxyError::Invalid("due to no partition specified".to_owned()));
-    }
-    match names.iter().find(|name| target.collection.partition(name).is_none()) {
-        Some(name) => Err(ProxyError::PartitionNotFound(name.clone())),
-        None => Ok(names),
     }
 }
 
@@ -81,8 +71,7 @@ pub(crate) async fn release_partitions(
     request: wire::ReleasePartitionsRequest,
 ) -> Result<Status, ProxyError> {
     let target = proxy.known(call, &request.db_name, &request.collection_name)?;
-    let names = named(&target, request.partition_names)?;
-    proxy.ddl(release(&target, Some(names))).await?;
+    proxy.ddl(release(&target, Some(request.partition_names))).await?;
     Ok(success())
 }
 

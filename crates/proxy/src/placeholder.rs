@@ -29,7 +29,7 @@ pub fn queries(field: &FieldSchema, group: &[u8], count: i64) -> Result<Arc<[f32
     }
     if count != 0 && count != given {
         return Err(ProxyError::Unexpected {
-            what: "nq of the request does not match its placeholder group",
+            what: "nq of the request does not match its placeholder group".into(),
             expected: count.to_string(),
             actual: given.to_string(),
         });

@@ -108,7 +108,7 @@ fn weights(params: &Params, searches: usize) -> Result<Vec<f32>, ProxyError> {
     })?;
     if weights.len() != searches {
         return Err(ProxyError::Unexpected {
-            what: "the length of weights param mismatch with ann search requests",
+            what: "the length of weights param mismatch with ann search requests".into(),
             expected: searches.to_string(),
             actual: weights.len().to_string(),
         });

@@ -165,7 +165,7 @@ fn metric(target: &Target, field: &FieldSchema, asked: Option<&str>) -> Result<M
     match (expected, asked) {
         (Some(expected), Some(asked)) if !expected.eq_ignore_ascii_case(asked) => {
             Err(ProxyError::Unexpected {
-                what: "metric type not match",
+                what: "metric type not match".into(),
                 expected: expected.to_owned(),
                 actual: asked.to_owned(),
             })

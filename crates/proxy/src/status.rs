@@ -3,6 +3,8 @@
 //! Errors travel in [`Status`], never as gRPC codes: clients hang for minutes on those. Both forms of the
 //! code are always set, since some clients read `code` and some `error_code`.
 
+use std::borrow::Cow;
+
 use cinclus_rpc::{AppendError, CoordError, DdlError, ReadError};
 use cinclus_types::Advice;
 use cinclus_types::proto::common::{ErrorCode, Status};
@@ -80,7 +82,7 @@ pub enum ProxyError {
     #[error("{what}: invalid parameter[expected={expected}][actual={actual}]")]
     Unexpected {
         /// What is wrong.
-        what: &'static str,
+        what: Cow<'static, str>,
         /// What it should be.
         expected: String,
         /// What it is.
@@ -188,6 +190,7 @@ mod code {
     pub(super) const INTERNAL: i32 = 5;
     pub(super) const DISK_LIMIT: i32 = 7;
     pub(super) const RATE_LIMIT: i32 = 8;
+    pub(super) const RESOURCE_INSUFFICIENT: i32 = 12;
     pub(super) const COLLECTION_NOT_FOUND: i32 = 100;
     pub(super) const COLLECTION_NOT_LOADED: i32 = 101;
     pub(super) const LIMIT_EXCEEDED: i32 = 102;
@@ -406,12 +409,16 @@ fn ddl_code(error: &DdlError) -> i32 {
         DdlError::CollectionNotLoaded(_) => code::COLLECTION_NOT_LOADED,
         DdlError::FieldNotFound(_) => code::FIELD_NOT_FOUND,
         DdlError::LimitExceeded(_) => code::LIMIT_EXCEEDED,
-        DdlError::Invalid(_) => code::INVALID_PARAMETER,
+        DdlError::Invalid(_) | DdlError::NothingToRelease => code::INVALID_PARAMETER,
+        DdlError::TooFewNodes { .. } => code::RESOURCE_INSUFFICIENT,
         DdlError::Unavailable(_) => code::NOT_READY,
         DdlError::DatabaseExists(_)
         | DdlError::DatabaseNotEmpty(_)
         | DdlError::CollectionExists(_)
         | DdlError::NameTaken { .. }
+        | DdlError::CollectionNamedAsAlias(_)
+        | DdlError::RenamedToAlias(_)
+        | DdlError::NothingToLoad
         | DdlError::PartitionLoaded(_)
         | DdlError::IsAlias(_)
         | DdlError::IndexExists(_)

@@ -77,7 +77,11 @@ fn every_documented_text_has_its_code() {
 #[test]
 fn input_errors_say_so() {
     check(
-        &ProxyError::Unexpected { what: "metric type not match", expected: "L2".into(), actual: "IP".into() },
+        &ProxyError::Unexpected {
+            what: "metric type not match".into(),
+            expected: "L2".into(),
+            actual: "IP".into(),
+        },
         1100,
         ErrorCode::IllegalArgument,
         false,

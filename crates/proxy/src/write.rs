@@ -56,13 +56,18 @@ impl Route {
     }
 }
 
+/// What stands around a column in a message beside its name, in bytes, at most.
+const COLUMN_BYTES: usize = 64;
+/// How much longer the lengths and counts of a full message are than those of an empty one, at most.
+const LENGTHS_BYTES: usize = 64;
+
 /// How rows and keys become messages.
 pub struct Writer<'a> {
     /// Whose rows.
     pub target: &'a Target,
     /// The schema that they were checked against.
     pub schema: &'a CollectionSchema,
-    /// Bytes of a message, at most.
+    /// Bytes of a message with its properties, at most. A single row or key may take more.
     pub message_bytes_max: usize,
     /// Keys of a message that deletes, at most.
     pub delete_keys_max: usize,
@@ -108,16 +113,21 @@ impl Writer<'_> {
         for ((shard, _), positions) in shards::split(keys, vchannels.len(), |_| 0) {
             let meta = self.meta(&vchannels[shard], partition);
             let drafts = batches.entry(vchannels[shard].clone()).or_default();
+            let limit = self.bytes_left(&meta);
             for part in positions.chunks(self.delete_keys_max.max(1)) {
-                let header = Header::Delete { collection: meta.collection, rows: part.len() as u64 };
-                let body = DeleteBody::encode(&meta, keys.take(part));
-                drafts.push(Draft::new(meta.vchannel.clone(), header, body));
+                for part in columns::key_chunks(keys, part, limit) {
+                    let header = Header::Delete { collection: meta.collection, rows: part.len() as u64 };
+                    let body = DeleteBody::encode(&meta, keys.take(part));
+                    drafts.push(Draft::new(meta.vchannel.clone(), header, body));
+                }
             }
         }
     }
 
     fn chunks(&self, drafts: &mut Vec<Draft>, meta: &BodyMeta, fields: Vec<FieldData>, row_ids: &[i64]) {
-        let chunks = columns::chunks(&fields, row_ids.len(), self.message_bytes_max);
+        let names: usize = fields.iter().map(|field| field.field_name.len() + COLUMN_BYTES).sum();
+        let limit = self.bytes_left(meta).saturating_sub(names);
+        let chunks = columns::chunks(&fields, row_ids.len(), limit);
         if let [_] = chunks.as_slice() {
             drafts.push(self.draft(meta, row_ids.to_vec(), fields));
             return;
@@ -127,6 +137,12 @@ impl Writer<'_> {
             let part = fields.iter().map(|column| columns::take(column, &positions)).collect();
             drafts.push(self.draft(meta, row_ids[chunk].to_vec(), part));
         }
+    }
+
+    /// What a message has left for its rows or keys.
+    fn bytes_left(&self, meta: &BodyMeta) -> usize {
+        let empty = InsertBody::encode_with_row_ids(meta, Vec::new(), Vec::new());
+        self.message_bytes_max.saturating_sub(empty.len() + LENGTHS_BYTES + Draft::PROPERTIES_BYTES)
     }
 
     fn draft(&self, meta: &BodyMeta, row_ids: Vec<i64>, fields: Vec<FieldData>) -> Draft {

@@ -192,3 +192,44 @@ fn a_partition_is_named_or_picked_but_not_both() {
     assert_eq!(text(Route::of(&target(1, 1), "p")), "partition not found[partition=p]");
     assert!(text(Route::of(&target(1, 4), "_default_0")).contains("partition key mode is used"));
 }
+
+/// What the log counts of a message: its payload and properties.
+fn fits(draft: &Draft, limit: usize) -> bool {
+    draft.bytes() as usize <= limit
+}
+
+#[test]
+fn messages_of_several_rows_stay_below_the_limit() {
+    let target = target(1, 1);
+    let keys: Vec<i64> = (0..5_000).map(|n| i64::MAX - n).collect();
+    let rows = || checked(&target, &keys, &keys).complete(target.collection.schema(), &[]);
+    for limit in (1_000..20_000).step_by(997) {
+        let mut batches = Batches::new();
+        writer(&target, limit).insert(&mut batches, rows(), &keys, &one(&target));
+        let drafts: Vec<&Draft> = batches.values().flatten().collect();
+        let rows_of = |draft: &Draft| match draft.header {
+            Header::Insert { rows, .. } => rows,
+            _ => panic!("only rows were written"),
+        };
+        assert_eq!(drafts.iter().map(|draft| rows_of(draft)).sum::<u64>(), 5_000);
+        assert!(drafts.iter().all(|draft| fits(draft, limit) || rows_of(draft) == 1), "limit {limit}");
+        assert!(limit < 2_000 || drafts.len() < 5_000 * 80 / (limit - 900), "room is used: {}", drafts.len());
+    }
+}
+
+#[test]
+fn messages_of_several_long_keys_stay_below_the_limit() {
+    let target = target(1, 1);
+    let keys = Keys::VarChar((0..300).map(|n| format!("{n}{}", "x".repeat(n % 97 * 10))).collect());
+    for limit in (2_000..40_000).step_by(1_501) {
+        let mut batches = Batches::new();
+        let writer = Writer { delete_keys_max: 100, ..writer(&target, limit) };
+        writer.delete(&mut batches, &keys, None);
+        let drafts: Vec<&Draft> = batches.values().flatten().collect();
+        assert!(drafts.iter().all(|draft| fits(draft, limit)), "limit {limit}");
+        let deleted: Vec<Keys> =
+            drafts.iter().map(|draft| DeleteBody::decode(&draft.payload).unwrap().keys).collect();
+        assert_eq!(deleted.iter().map(Keys::len).sum::<usize>(), 300);
+        assert!(deleted.iter().all(|keys| keys.len() <= 100));
+    }
+}

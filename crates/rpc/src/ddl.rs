@@ -262,7 +262,13 @@ pub enum DdlError {
         /// What it names.
         collection: String,
     },
-    /// A collection has the name of the alias, or an alias that of the collection.
+    /// A new collection has the name of an alias.
+    #[error("collection name [{0}] conflicts with an existing alias, please choose a unique name")]
+    CollectionNamedAsAlias(String),
+    /// A collection is given the name of an alias.
+    #[error("cannot rename collection to an existing alias: {0}")]
+    RenamedToAlias(String),
+    /// A collection has the name of the alias.
     #[error("alias and collection name conflict[database={database}][alias={alias}]")]
     AliasConflict {
         /// The database.
@@ -276,6 +282,22 @@ pub enum DdlError {
     /// No such index.
     #[error("index not found[indexName={0}]")]
     IndexNotFound(String),
+    /// Partitions are to be loaded, and none is named.
+    #[error("failed to load partition, due to no partition specified")]
+    NothingToLoad,
+    /// Partitions are to be released, and none is named.
+    #[error("invalid parameter[expected=any partition][actual=empty partition list]")]
+    NothingToRelease,
+    /// There are not as many nodes as replicas are asked for.
+    #[error(
+        "call query coordinator LoadCollection: when load {replicas} replica count: service resource insufficient[currentStreamingNode={nodes}][expectedStreamingNode={replicas}]"
+    )]
+    TooFewNodes {
+        /// How many nodes there are.
+        nodes: u32,
+        /// How many are needed.
+        replicas: u32,
+    },
     /// A vector field of a collection to load has no index.
     #[error(
         "there is no vector index on field: [{fields}], please create index firstly: index not found[collection={collection}]"

@@ -40,7 +40,7 @@ impl Planner<'_> {
             return Err(DdlError::CollectionExists(name.clone()));
         }
         if self.view.alias(database.id, name).is_some() {
-            return Err(DdlError::AliasConflict { database: database.name.clone(), alias: name.clone() });
+            return Err(DdlError::CollectionNamedAsAlias(name.clone()));
         }
         if self.view.all_collections().count() >= self.config.collections_max {
             let max = self.config.collections_max;
@@ -155,8 +155,7 @@ impl Planner<'_> {
             return Err(DdlError::Invalid(text));
         }
         if self.view.alias(to.id, new_name).is_some() {
-            let (database, alias) = (to.name.clone(), new_name.to_owned());
-            return Err(DdlError::AliasConflict { database, alias });
+            return Err(DdlError::RenamedToAlias(new_name.to_owned()));
         }
         if self.view.resolve(to.id, new_name).is_some() {
             return Err(DdlError::NameTaken { database: to.name.clone(), name: new_name.to_owned() });

@@ -20,8 +20,11 @@ impl Planner<'_> {
             let (collection, fields) = (entry.name.clone(), bare.join(" "));
             return Err(DdlError::NoVectorIndex { collection, fields });
         }
+        if *replicas > self.config.replicas_max {
+            return Err(DdlError::TooFewNodes { nodes: self.config.replicas_max, replicas: *replicas });
+        }
         if partitions.as_ref().is_some_and(Vec::is_empty) {
-            return Err(no_partition());
+            return Err(DdlError::NothingToLoad);
         }
         let asked = partitions.as_deref().map(|names| partition_ids(entry, names)).transpose()?;
         let mut load_fields = Vec::with_capacity(fields.len());
@@ -58,7 +61,7 @@ impl Planner<'_> {
     ) -> Result<Plan, DdlError> {
         let (database, entry) = self.collection(database, collection)?;
         if partitions.is_some_and(<[String]>::is_empty) {
-            return Err(no_partition());
+            return Err(DdlError::NothingToRelease);
         }
         let released = partitions.map(|names| partition_ids(entry, names)).transpose()?;
         let LoadState::Loaded { partitions: loaded, fields, replicas } = &entry.load else {
@@ -98,10 +101,6 @@ impl Planner<'_> {
         };
         self.in_control(header, Bytes::new(), CatalogEdit::collection(changed))
     }
-}
-
-fn no_partition() -> DdlError {
-    DdlError::Invalid("due to no partition specified".to_owned())
 }
 
 fn partition_ids(entry: &CollectionEntry, names: &[String]) -> Result<Vec<PartitionId>, DdlError> {

@@ -44,7 +44,7 @@ async fn creations() {
             create_in("", "books", 3),
             "create duplicate collection with different parameters, collection: books",
         ),
-        (create("b"), "alias and collection name conflict[database=default][alias=b]"),
+        (create("b"), "collection name [b] conflicts with an existing alias, please choose a unique name"),
         (create_in("none", "films", 1), "database not found[database=none]"),
         (create_in("", "films", 16), DONE),
         (create_in("", "films", 17), "maximum shards's number should be limited to 16"),
@@ -187,7 +187,7 @@ async fn renames() {
             rename("books", "films"),
             "duplicated new collection name default:films with other collection name or alias",
         ),
-        (rename("films", "b"), "alias and collection name conflict[database=default][alias=b]"),
+        (rename("films", "b"), "cannot rename collection to an existing alias: b"),
         (move_to(("films", ""), ("a", "films")), DONE),
         (move_to(("taken", "a"), ("default", "taken")), DONE),
         (

@@ -52,7 +52,7 @@ async fn loads_and_releases() {
         (load("b", None), DONE),
         (load("books", Some(&["p"])), DONE),
         (load("books", Some(&["none"])), "partition not found[partition=none]"),
-        (load("books", Some(&[])), "due to no partition specified"),
+        (load("books", Some(&[])), "failed to load partition, due to no partition specified"),
         (load("none", None), "collection not found[database=default][collection=none]"),
         (with_fields("title"), DONE),
         (with_fields("none"), "field not found[field=none]"),
@@ -60,7 +60,10 @@ async fn loads_and_releases() {
         (release("b", None), NOTHING),
         (release("books", Some(&["p"])), NOTHING),
         (release("books", Some(&["none"])), "partition not found[partition=none]"),
-        (release("books", Some(&[])), "due to no partition specified"),
+        (
+            release("books", Some(&[])),
+            "invalid parameter[expected=any partition][actual=empty partition list]",
+        ),
         (release("none", None), "collection not found[database=default][collection=none]"),
     ]);
     desk.apply(&load("books", None)).await;
@@ -69,7 +72,10 @@ async fn loads_and_releases() {
         (load("books", Some(&["p"])), NOTHING),
         (release("books", None), DONE),
         (release("books", Some(&["p"])), DONE),
-        (release("books", Some(&[])), "due to no partition specified"),
+        (
+            release("books", Some(&[])),
+            "invalid parameter[expected=any partition][actual=empty partition list]",
+        ),
     ]);
 }
 
@@ -152,5 +158,8 @@ async fn other_fields_or_replicas_are_a_change() {
         fields: names(fields),
     };
     desk.apply(&with(1, &[])).await;
-    desk.judge(&[(with(0, &[]), NOTHING), (with(2, &[]), DONE), (with(1, &["id", "vector"]), DONE)]);
+    let too_few = "call query coordinator LoadCollection: when load 2 replica count: service resource insufficient[currentStreamingNode=1][expectedStreamingNode=2]";
+    desk.judge(&[(with(0, &[]), NOTHING), (with(2, &[]), too_few), (with(1, &["id", "vector"]), DONE)]);
+    desk.config.replicas_max = 2;
+    desk.judge(&[(with(2, &[]), DONE), (with(3, &[]), &too_few.replace('2', "3").replace("=1", "=2"))]);
 }

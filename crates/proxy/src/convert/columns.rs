@@ -1,5 +1,8 @@
 //! Work on columns as they stand on the wire, so that rows on their way in are decoded only once.
 
+use std::ops::Range;
+
+use cinclus_types::Keys;
 use cinclus_types::proto::schema::{
     ArrayArray, BoolArray, DoubleArray, FieldData, FloatArray, IntArray, JsonArray, LongArray, ScalarField,
     StringArray, VectorField, field_data, scalar_field, vector_field,
@@ -85,17 +88,33 @@ fn take_vectors(vectors: &VectorField, rows: &[usize]) -> VectorField {
     VectorField { dim: vectors.dim, data, valid_data: Vec::new() }
 }
 
-/// Groups rows so that the columns of a group take at most `limit` bytes (a row that is larger stands alone).
+/// Groups rows so that a group takes at most `limit` bytes in a message, without the names around it (a row
+/// that is larger stands alone).
 #[must_use]
-pub fn chunks(columns: &[FieldData], count: usize, limit: usize) -> Vec<std::ops::Range<usize>> {
+pub fn chunks(columns: &[FieldData], count: usize, limit: usize) -> Vec<Range<usize>> {
     let total: usize = columns.iter().map(FieldData::encoded_len).sum();
-    if total <= limit || count <= 1 {
+    if total + count * ROW_BYTES <= limit || count <= 1 {
         return std::iter::once(0..count).collect();
     }
-    let sizes = row_sizes(columns, count);
+    groups(&row_sizes(columns, count), limit)
+}
+
+/// Groups chosen keys in the same way.
+#[must_use]
+pub fn key_chunks<'a>(keys: &Keys, chosen: &'a [usize], limit: usize) -> Vec<&'a [usize]> {
+    let size = |&row: &usize| match keys {
+        Keys::Int64(_) => ROW_BYTES,
+        Keys::VarChar(texts) => ROW_BYTES + LENGTH_BYTES + texts.get(row).len(),
+    };
+    let sizes: Vec<usize> = chosen.iter().map(size).collect();
+    groups(&sizes, limit).into_iter().map(|group| &chosen[group]).collect()
+}
+
+fn groups(sizes: &[usize], limit: usize) -> Vec<Range<usize>> {
+    let count = sizes.len();
     let mut groups = Vec::new();
     let (mut start, mut bytes) = (0, 0);
-    for (row, size) in sizes.into_iter().enumerate() {
+    for (row, &size) in sizes.iter().enumerate() {
         if bytes + size > limit && row > start {
             groups.push(start..row);
             (start, bytes) = (row, 0);
@@ -106,10 +125,19 @@ pub fn chunks(columns: &[FieldData], count: usize, limit: usize) -> Vec<std::ops
     groups
 }
 
+/// The longest number in protobuf's encoding.
+const VARINT_BYTES: usize = 10;
+/// A row's id and its timestamp, which is 0 in a message.
+const ROW_BYTES: usize = VARINT_BYTES + 1;
+/// Tag and length of a text or an array.
+const LENGTH_BYTES: usize = 5;
+/// Whether a value is null.
+const VALID_BYTES: usize = 1;
+
 /// Bytes of each row, a little more than they take encoded.
 fn row_sizes(columns: &[FieldData], count: usize) -> Vec<usize> {
     use scalar_field::Data;
-    let mut sizes = vec![0; count];
+    let mut sizes = vec![ROW_BYTES; count];
     let mut each = |size: &dyn Fn(usize) -> usize| {
         for (row, bytes) in sizes.iter_mut().enumerate() {
             *bytes += size(row);
@@ -119,14 +147,16 @@ fn row_sizes(columns: &[FieldData], count: usize) -> Vec<usize> {
         match &column.field {
             Some(field_data::Field::Vectors(vectors)) => {
                 let bytes = usize::try_from(vectors.dim).unwrap_or(0) * 4;
-                each(&|_| bytes);
+                each(&|_| bytes + VALID_BYTES);
             }
             Some(field_data::Field::Scalars(scalars)) => match &scalars.data {
-                Some(Data::StringData(v)) => each(&|row| v.data[row].len() + 4),
-                Some(Data::JsonData(v)) => each(&|row| v.data[row].len() + 4),
-                Some(Data::ArrayData(v)) => each(&|row| v.data[row].encoded_len() + 4),
-                Some(_) => each(&|_| 10),
-                None => {}
+                Some(Data::StringData(v)) => each(&|row| v.data[row].len() + LENGTH_BYTES + VALID_BYTES),
+                Some(Data::JsonData(v)) => each(&|row| v.data[row].len() + LENGTH_BYTES + VALID_BYTES),
+                Some(Data::ArrayData(v)) => {
+                    each(&|row| v.data[row].encoded_len() + LENGTH_BYTES + VALID_BYTES);
+                }
+                Some(_) => each(&|_| VARINT_BYTES + VALID_BYTES),
+                None => each(&|_| VALID_BYTES),
             },
             Some(field_data::Field::StructArrays(_)) | None => {}
         }
@@ -168,7 +198,7 @@ mod tests {
         let column = texts(&[&long, &long, "", &long, &long]);
         let one = chunks(std::slice::from_ref(&column), 5, 10_000);
         assert_eq!((one.len(), one[0].clone()), (1, 0..5));
-        assert_eq!(chunks(std::slice::from_ref(&column), 5, 220), [0..3, 3..5]);
+        assert_eq!(chunks(std::slice::from_ref(&column), 5, 260), [0..3, 3..5]);
         assert_eq!(chunks(std::slice::from_ref(&column), 5, 10), [0..1, 1..2, 2..3, 3..4, 4..5]);
     }
 }

@@ -33,6 +33,15 @@ pub struct Draft {
 }
 
 impl Draft {
+    /// Bytes of properties that a record has beside its payload, as a rule.
+    pub const PROPERTIES_BYTES: usize = 512;
+
+    /// Its size, in bytes, as limits count it.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        (self.payload.len() + Draft::PROPERTIES_BYTES) as u64
+    }
+
     /// A message for a VChannel, outside of transactions and broadcasts.
     #[must_use]
     pub fn new(vchannel: VChannel, header: Header, payload: Bytes) -> Draft {

@@ -6,9 +6,6 @@ use cinclus_types::{PChannel, VChannel};
 
 use crate::config::WalConfig;
 
-/// Bytes of properties that a record has beside its payload, as a rule.
-const PROPERTIES_BYTES: u64 = 512;
-
 /// The longest idempotency key, in bytes.
 const KEY_BYTES_MAX: usize = 256;
 
@@ -24,7 +21,7 @@ pub enum Shape {
 /// The bytes of a request, as limits count them.
 #[must_use]
 pub fn bytes_of(drafts: &[Draft]) -> u64 {
-    drafts.iter().map(|draft| draft.payload.len() as u64 + PROPERTIES_BYTES).sum()
+    drafts.iter().map(Draft::bytes).sum()
 }
 
 /// Checks the form of a request: its VChannel, kinds, sizes and keys.
@@ -58,7 +55,7 @@ pub fn check(
         if shape == Shape::Batch && draft.txn.is_some() {
             return invalid("a message of a transaction is appended in it".to_owned());
         }
-        let bytes = draft.payload.len() as u64 + PROPERTIES_BYTES;
+        let bytes = draft.bytes();
         if bytes > config.message_bytes_max {
             return Err(AppendError::TooLarge { bytes, limit: config.message_bytes_max });
         }
