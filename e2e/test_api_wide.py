@@ -332,6 +332,22 @@ def test_partitions(api, collection):
     assert api.list_partitions(collection) == ["_default"]
 
 
+def test_a_request_of_many_messages(api, collection):
+    """Rows and keys of more than a message of the log each: whatever the sizes, they are split so that all fit."""
+    schema = MilvusClient.create_schema(enable_dynamic_field=False)
+    schema.add_field("key", DataType.VARCHAR, is_primary=True, max_length=2000)
+    schema.add_field("vector", DataType.FLOAT_VECTOR, dim=128)
+    index = MilvusClient.prepare_index_params()
+    index.add_index("vector", index_type="FLAT", metric_type="L2")
+    api.create_collection(collection, schema=schema, index_params=index)
+    keys = [f"{number}{'x' * (number * 37 % 2000 if number % 2 else 0)}"[:2000] for number in range(24_000)]
+    vector = [0.1] * 128
+    api.insert(collection, [{"key": key, "vector": vector} for key in keys])
+    assert count(api, collection) == len(keys)
+    api.delete(collection, ids=keys)
+    assert count(api, collection) == 0
+
+
 def test_aliases(api, collection):
     one, two, alias = f"{collection}_1", f"{collection}_2", f"{collection}_alias"
     filled(api, one, count=3)
@@ -341,7 +357,7 @@ def test_aliases(api, collection):
     refused(lambda: api.create_alias(two, alias), 1602, "is alias to another collection")
     refused(lambda: api.create_alias(two, one), 1601, "alias and collection name conflict")
     refused(lambda: api.alter_alias("none_such", alias), 100, "collection not found[collection=none_such]")
-    refused(lambda: api.rename_collection(two, alias), 1601, "alias and collection name conflict")
+    refused(lambda: api.rename_collection(two, alias), 65535, f"cannot rename collection to an existing alias: {alias}")
     api.alter_alias(two, alias)
     assert count(api, alias) == 4
     assert api.describe_alias(alias)["collection_name"] == two

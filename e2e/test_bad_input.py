@@ -263,7 +263,7 @@ def test_an_oversized_request_fails_without_endless_retries(client, collection):
     with pytest.raises((MilvusException, grpc.RpcError)) as caught:
         client.insert(collection, data)
     assert time.monotonic() - begin < 30, "it was repeated"
-    print(caught.value)
+    assert "larger than max" in str(caught.value)
     assert count(client, collection) == 1
     client.insert(collection, [{"id": 1, "vector": vector}])
     assert count(client, collection) == 2
