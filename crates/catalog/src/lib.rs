@@ -16,4 +16,4 @@ pub use entries::{
     AliasEntry, CollectionEntry, DatabaseEntry, IndexEntry, LoadState, PartitionEntry, SchemaVersion,
 };
 pub use error::CatalogError;
-pub use segments::{ChannelCheckpoint, SegmentChange, Segments, VChannelView};
+pub use segments::{ChannelCheckpoint, Claim, SegmentChange, Segments, VChannelView};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use cinclus_env::Env;
+use cinclus_env::{Env, mutated};
 use cinclus_meta::{Change, CommitOutcome, Condition, DynMetaStore, Entry, MetaError, Revision, Txn};
 use cinclus_types::{
     Checkpoint, MessageId, PChannel, SegmentEntry, SegmentId, Term, VChannel, VChannelEntry,
@@ -49,6 +49,22 @@ struct CheckpointLine {
     term: Term,
     checkpoint: Checkpoint,
     truncate_below: MessageId,
+}
+
+/// One opening of a log, as the catalog knows it: what is committed under it holds until the log is claimed again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    channel: PChannel,
+    term: Term,
+    revision: Revision,
+}
+
+impl Claim {
+    /// The term of the owner.
+    #[must_use]
+    pub fn term(&self) -> Term {
+        self.term
+    }
 }
 
 /// A change of segments.
@@ -174,35 +190,33 @@ impl Segments {
         entry.map(|entry| decode_checkpoint(&key, &entry.value)).transpose()
     }
 
-    /// Takes a log over under a term: nobody with an earlier term commits any more.
+    /// Takes a log over under a term: nobody who claimed it before commits any more, also not under the same term.
+    /// Two openings under one term each have their own claim, so that the first one, wherever it hangs, cannot
+    /// move the checkpoint under the second.
     ///
     /// # Errors
     /// [`CatalogError::Fenced`] if a later term was here before; otherwise what the store says. After a lost
     /// answer claiming again finds out what became of it.
-    pub async fn claim(&self, channel: &PChannel, term: Term) -> Result<(), CatalogError> {
+    pub async fn claim(&self, channel: &PChannel, term: Term) -> Result<Claim, CatalogError> {
         let key = keys::term(channel);
         let mut lost = 0;
         loop {
             let stored = self.meta.get(&key).await?;
-            let condition = match &stored {
-                None => Condition::Absent(key.clone()),
-                Some(entry) => {
-                    let held = decode_term(&key, &entry.value)?;
-                    if held > term {
-                        return Err(CatalogError::Fenced { channel: channel.clone(), term });
-                    }
-                    if held == term {
-                        return Ok(());
-                    }
-                    Condition::ModifiedAt(key.clone(), entry.modified)
-                }
-            };
-            let txn = Txn::new().require(condition).put(key.clone(), term.to_string());
+            let held = stored.as_ref().map(|entry| decode_term(&key, &entry.value)).transpose()?;
+            if held > Some(term) {
+                return Err(CatalogError::Fenced { channel: channel.clone(), term });
+            }
+            let txn = Txn::new()
+                .require_unchanged(key.clone(), stored.map(|entry| entry.modified))
+                .put(key.clone(), term.to_string());
             match self.meta.commit(txn).await {
-                Ok(CommitOutcome::Committed(_)) => return Ok(()),
+                Ok(CommitOutcome::Committed(revision)) => {
+                    return Ok(Claim { channel: channel.clone(), term, revision });
+                }
                 // Somebody else got through: the next turn finds out who.
                 Ok(CommitOutcome::Conflict(_)) => {}
-                // So it does after a lost answer. A store that goes on losing them is for the caller, who pauses.
+                // Whether it was made or not, the next turn makes one. A store that goes on losing answers is
+                // for the caller, who pauses.
                 Err(MetaError::Unknown(_)) if lost + 1 < ATTEMPTS => lost += 1,
                 Err(error) => return Err(error.into()),
             }
@@ -212,24 +226,24 @@ impl Segments {
     /// Commits a checkpoint together with changes of segments; the view shows them when this returns.
     ///
     /// # Errors
-    /// [`CatalogError::Fenced`] if the log was claimed under another term, [`CatalogError::Conflict`] if
-    /// another commit of the same owner came in between: nothing happened. Otherwise what the store says.
+    /// [`CatalogError::Fenced`] if the log was claimed again since, [`CatalogError::Conflict`] if another
+    /// commit under the same claim came in between: nothing happened. Otherwise what the store says.
     pub async fn commit(
         &self,
-        channel: &PChannel,
+        claim: &Claim,
         checkpoint: ChannelCheckpoint,
         changes: Vec<SegmentChange>,
     ) -> Result<(), CatalogError> {
-        let (key, term, record) =
-            (keys::checkpoint(channel), checkpoint.term, encode_checkpoint(&checkpoint));
+        let Claim { channel, term, revision } = claim;
+        let (key, record) = (keys::checkpoint(channel), encode_checkpoint(&checkpoint));
         let before = self.meta.get(&key).await?.map(|entry| entry.modified);
-        // Invariant W6: state and checkpoint in one transaction. Invariant W3: under the owner's term.
+        // Invariant W6: state and checkpoint in one transaction. Invariant W3: by the last one who claimed the
+        // log, so that who opens it reads a checkpoint that stays.
         // On top of the checkpoint before: a commit whose answer was lost on the way, and which the store
         // takes up late, cannot undo a later one.
-        let txn = Txn::new()
-            .require(Condition::ValueIs(keys::term(channel), term.to_string().into()))
-            .require_unchanged(key.clone(), before)
-            .put(key.clone(), record.clone());
+        let claimed = Condition::ModifiedAt(keys::term(channel), *revision);
+        let txn = if mutated("CommitsUnclaimed") { Txn::new() } else { Txn::new().require(claimed) };
+        let txn = txn.require_unchanged(key.clone(), before).put(key.clone(), record.clone());
         let txn = changes.iter().fold(txn, add_change);
         let mut lost = None;
         for _ in 0..ATTEMPTS {
@@ -242,7 +256,7 @@ impl Segments {
                         return self.reach(&changes, ours.modified).await;
                     }
                     if failed.first() == Some(&0) {
-                        return Err(CatalogError::Fenced { channel: channel.clone(), term });
+                        return Err(CatalogError::Fenced { channel: channel.clone(), term: *term });
                     }
                     return Err(CatalogError::Conflict(format!("the checkpoint of {channel} has moved")));
                 }

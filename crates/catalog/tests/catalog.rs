@@ -84,19 +84,19 @@ async fn an_owner_of_an_earlier_term_commits_nothing() {
         created: Tick(5),
         sealed: Tick::ZERO,
     };
-    segments.claim(&log, Term(1)).await.unwrap();
+    let first = segments.claim(&log, Term(1)).await.unwrap();
     let note = VChannelEntry { persisted_tick: Tick(9), ..VChannelEntry::default() };
     let changes = vec![SegmentChange::Put(entry), SegmentChange::VChannel(shard.clone(), note)];
-    segments.commit(&log, record(1, 9), changes).await.unwrap();
+    segments.commit(&first, record(1, 9), changes).await.unwrap();
     assert_eq!(segments.view(&shard).vchannel.persisted_tick, Tick(9));
     assert_eq!(segments.all().len(), 1);
 
-    segments.claim(&log, Term(2)).await.unwrap();
+    let second = segments.claim(&log, Term(2)).await.unwrap();
     let fenced = CatalogError::Fenced { channel: log.clone(), term: Term(1) };
     let drop_all = vec![SegmentChange::DropVChannel(shard.clone())];
-    assert_eq!(segments.commit(&log, record(1, 10), drop_all.clone()).await, Err(fenced.clone()));
+    assert_eq!(segments.commit(&first, record(1, 10), drop_all.clone()).await, Err(fenced.clone()));
     assert_eq!(segments.claim(&log, Term(1)).await, Err(fenced));
     assert_eq!(segments.checkpoint(&log).await.unwrap(), Some(record(1, 9)));
-    segments.commit(&log, record(2, 10), drop_all).await.unwrap();
+    segments.commit(&second, record(2, 10), drop_all).await.unwrap();
     assert!(segments.all().is_empty());
 }

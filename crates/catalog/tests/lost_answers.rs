@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use cinclus_catalog::{
-    CatalogChange, CatalogError, ChannelCheckpoint, Collections, DatabaseEntry, SegmentChange, Segments,
+    CatalogChange, CatalogError, ChannelCheckpoint, Claim, Collections, DatabaseEntry, SegmentChange,
+    Segments,
 };
 use cinclus_env::Env;
 use cinclus_meta::{
@@ -270,21 +271,21 @@ fn segment(id: i64) -> SegmentEntry {
     }
 }
 
-async fn segments(env: &Env) -> (Arc<Lossy>, Segments) {
+async fn segments(env: &Env) -> (Arc<Lossy>, Segments, Claim) {
     let store = Lossy::new(env);
     let segments = Segments::open(store.clone(), env).await.unwrap();
-    segments.claim(&log(), Term(1)).await.unwrap();
-    segments.commit(&log(), record(1), vec![note(1)]).await.unwrap();
-    (store, segments)
+    let claim = segments.claim(&log(), Term(1)).await.unwrap();
+    segments.commit(&claim, record(1), vec![note(1)]).await.unwrap();
+    (store, segments, claim)
 }
 
 #[tokio::test]
 async fn a_checkpoint_whose_answer_is_lost_is_committed_once() {
     for losses in LOSSES {
         let env = Env::test(1);
-        let (store, segments) = segments(&env).await;
+        let (store, segments, claim) = segments(&env).await;
         store.next(losses);
-        segments.commit(&log(), record(2), vec![note(2)]).await.unwrap();
+        segments.commit(&claim, record(2), vec![note(2)]).await.unwrap();
         assert_eq!(segments.view(&shard()).vchannel.persisted_tick, Tick(2), "{losses:?}");
         assert_eq!(segments.checkpoint(&log()).await.unwrap(), Some(record(2)), "{losses:?}");
     }
@@ -293,11 +294,11 @@ async fn a_checkpoint_whose_answer_is_lost_is_committed_once() {
 #[tokio::test]
 async fn a_checkpoint_that_is_taken_up_late_undoes_no_later_one() {
     let env = Env::test(1);
-    let (store, segments) = segments(&env).await;
+    let (store, segments, claim) = segments(&env).await;
     store.next(&[Fate::Late, Fate::Refused]);
-    let error = segments.commit(&log(), record(2), vec![note(2)]).await.unwrap_err();
+    let error = segments.commit(&claim, record(2), vec![note(2)]).await.unwrap_err();
     assert!(matches!(error, CatalogError::Meta(MetaError::Unknown(_))), "{error}");
-    segments.commit(&log(), record(3), vec![note(3)]).await.unwrap();
+    segments.commit(&claim, record(3), vec![note(3)]).await.unwrap();
     // Invariant W6: what the log was truncated by stays.
     assert!(matches!(store.catch_up().await[..], [CommitOutcome::Conflict(_)]));
     assert_eq!(segments.checkpoint(&log()).await.unwrap(), Some(record(3)));
@@ -307,10 +308,10 @@ async fn a_checkpoint_that_is_taken_up_late_undoes_no_later_one() {
 #[tokio::test]
 async fn a_commit_that_another_of_the_same_owner_overtook_is_refused() {
     let env = Env::test(1);
-    let (store, segments) = segments(&env).await;
+    let (store, segments, claim) = segments(&env).await;
     *store.overtaking.lock() = Txn::new().put("wal/log_0/checkpoint", "another");
     store.next(&[Fate::Overtaken]);
-    let overtaken = segments.commit(&log(), record(2), vec![note(2)]).await;
+    let overtaken = segments.commit(&claim, record(2), vec![note(2)]).await;
     assert!(matches!(overtaken, Err(CatalogError::Conflict(_))), "{overtaken:?}");
     assert_eq!(segments.view(&shard()).vchannel.persisted_tick, Tick(1));
 }
@@ -318,21 +319,39 @@ async fn a_commit_that_another_of_the_same_owner_overtook_is_refused() {
 #[tokio::test]
 async fn a_commit_that_a_later_term_overtook_is_fenced() {
     let env = Env::test(1);
-    let (store, segments) = segments(&env).await;
+    let (store, segments, claim) = segments(&env).await;
     *store.overtaking.lock() = Txn::new().put("wal/log_0/term", "2");
     store.next(&[Fate::Overtaken]);
     let fenced = Err(CatalogError::Fenced { channel: log(), term: Term(1) });
-    assert_eq!(segments.commit(&log(), record(2), vec![note(2)]).await, fenced);
+    assert_eq!(segments.commit(&claim, record(2), vec![note(2)]).await, fenced);
+}
+
+#[tokio::test]
+async fn whoever_opens_a_log_again_under_the_same_term_reads_a_checkpoint_that_stays() {
+    let env = Env::test(1);
+    let (store, segments, claim) = segments(&env).await;
+    let again = segments.claim(&log(), Term(1)).await.unwrap();
+    // Invariant W6. What the first opening sends late would change segments behind the checkpoint that was read.
+    let fenced = Err(CatalogError::Fenced { channel: log(), term: Term(1) });
+    assert_eq!(segments.commit(&claim, record(2), vec![note(2)]).await, fenced);
+    segments.commit(&again, record(3), vec![note(3)]).await.unwrap();
+    store.next(&[Fate::Late, Fate::Refused]);
+    assert!(segments.commit(&again, record(4), vec![note(4)]).await.is_err());
+    let third = segments.claim(&log(), Term(1)).await.unwrap();
+    assert!(matches!(store.catch_up().await[..], [CommitOutcome::Conflict(_)]));
+    assert_eq!(segments.checkpoint(&log()).await.unwrap(), Some(record(3)));
+    segments.commit(&third, record(5), vec![note(5)]).await.unwrap();
+    assert_eq!(segments.view(&shard()).vchannel.persisted_tick, Tick(5));
 }
 
 #[tokio::test]
 async fn commits_do_not_read_everything_again() {
     let env = Env::test(1);
-    let (store, segments) = segments(&env).await;
+    let (store, segments, claim) = segments(&env).await;
     let before = *store.scans.lock();
     for tick in 2..50 {
         let changes = vec![SegmentChange::Put(segment(tick as i64)), note(tick)];
-        segments.commit(&log(), record(tick), changes).await.unwrap();
+        segments.commit(&claim, record(tick), changes).await.unwrap();
         assert_eq!(segments.view(&shard()).vchannel.persisted_tick, Tick(tick));
     }
     assert_eq!(*store.scans.lock(), before);
@@ -342,7 +361,7 @@ async fn commits_do_not_read_everything_again() {
 #[tokio::test]
 async fn a_view_is_up_to_date_after_deletes_of_any_kind() {
     let env = Env::test(1);
-    let (_, segments) = segments(&env).await;
+    let (_, segments, claim) = segments(&env).await;
     let put = |id| SegmentChange::Put(segment(id));
     let gone = |id| SegmentChange::Delete(shard(), SegmentId(id));
     let drop_all = || SegmentChange::DropVChannel(shard());
@@ -358,7 +377,7 @@ async fn a_view_is_up_to_date_after_deletes_of_any_kind() {
         (vec![put(6), note(9), drop_all()], 0),
     ];
     for (at, (changes, left)) in steps.into_iter().enumerate() {
-        segments.commit(&log(), record(at as u64 + 2), changes.clone()).await.unwrap();
+        segments.commit(&claim, record(at as u64 + 2), changes.clone()).await.unwrap();
         assert_eq!(segments.all().len(), left, "{changes:?}");
     }
 }
@@ -366,7 +385,7 @@ async fn a_view_is_up_to_date_after_deletes_of_any_kind() {
 #[tokio::test]
 async fn a_claim_whose_answers_get_lost_ends_and_is_made_by_the_next() {
     let env = Env::test(7);
-    let (meta, segments) = segments(&env).await;
+    let (meta, segments, _) = segments(&env).await;
     let channel = PChannel::new("log_1");
     for fates in [&[Fate::LostBefore][..], &[Fate::LostAfter], &[Fate::LostBefore, Fate::LostAfter]] {
         meta.next(fates);

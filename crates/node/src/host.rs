@@ -1,36 +1,35 @@
 //! Hosts the logs of this node.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use cinclus_catalog::{Collections, Segments};
 use cinclus_env::{DynTickSource, Env, MemoryPart};
 use cinclus_log_storage::DynLogStorage;
-use cinclus_query::{Delegator, DelegatorParts, LogPosition as _, Tsafe, Workers};
+use cinclus_query::{Delegator, DelegatorParts, LogPosition as _, Workers};
 use cinclus_rpc::{
     AppendError, ChannelStatus, NodeApi, NodeError, QueryAnswer, ReadError, SearchAnswer, ShardQuery,
     ShardRead, ShardSearch, ShardStatistics,
 };
 use cinclus_types::{BroadcastId, PChannel, Term, Tick, VChannel};
-use cinclus_wal::{OpenError, Wal, WalParts};
 use futures::future::join_all;
 use object_store::ObjectStore;
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 
 use crate::NodeConfig;
 use crate::backlog::Backlog;
-use crate::channel::{Channel, Shards};
+use crate::channel::Channel;
 use crate::control::Control;
-use crate::ending::{Ending, corrupt_append, corrupt_read};
+use crate::ending::{corrupt_append, corrupt_read};
 use crate::failure::Failure;
 use crate::loader::{Loader, LoaderSignal};
-use crate::metrics::NodeMetrics;
+use crate::opening::Opening;
 use crate::persist::Persister;
 use crate::pump::Pump;
-use crate::restore::{RestorePoint, restore};
 use crate::serve::Subscriptions;
 use crate::sweep::sweep_now_and_then;
 
@@ -38,8 +37,6 @@ use crate::sweep::sweep_now_and_then;
 const CONTROL_QUEUE: usize = 64;
 /// How long closing a log waits for its tasks.
 const CLOSE_BOUND: Duration = Duration::from_secs(5);
-/// How long the writer of a log may fail to open it before opening the log counts as failed.
-const OPENING_PATIENCE: Duration = Duration::from_secs(1);
 /// How long a call to persist waits for the pump.
 const PERSIST_PATIENCE: Duration = Duration::from_secs(60);
 
@@ -84,18 +81,31 @@ impl NodeParts {
 
 /// A log of this node.
 #[derive(Clone)]
-struct Hosted {
-    channel: Channel,
+pub(crate) struct Hosted {
+    pub(crate) channel: Channel,
     control: mpsc::Sender<Control>,
 }
 
 /// What is wrong with a log that could not be opened.
 #[derive(Clone, Debug)]
-enum Broken {
+pub(crate) enum Broken {
     /// It stays closed.
     Corrupt(String),
     /// Opening it under this term did not work, and is tried again.
     Failing(Term, Failure),
+}
+
+/// The last that was asked for, of a log.
+struct Asked {
+    term: Term,
+    /// Ends the openings under that term which are under way.
+    over: CancellationToken,
+}
+
+impl Asked {
+    fn under(term: Term) -> Asked {
+        Asked { term, over: CancellationToken::new() }
+    }
 }
 
 /// A streaming node.
@@ -105,13 +115,14 @@ pub struct Node {
     pub(crate) backlog: Backlog,
     pub(crate) growing: MemoryPart,
     pub(crate) subscriptions: Subscriptions,
-    hosted: Mutex<BTreeMap<PChannel, Hosted>>,
+    pub(crate) hosted: Mutex<BTreeMap<PChannel, Hosted>>,
     /// The greatest term that was asked for, of each log.
-    terms: Mutex<BTreeMap<PChannel, Term>>,
+    asked: Mutex<BTreeMap<PChannel, Asked>>,
     /// What is wrong with logs that could not be opened.
-    broken: Mutex<BTreeMap<PChannel, Broken>>,
+    pub(crate) broken: Mutex<BTreeMap<PChannel, Broken>>,
     /// One opening or closing of a log at a time.
     turns: Mutex<BTreeMap<PChannel, Arc<tokio::sync::Mutex<()>>>>,
+    this: Weak<Node>,
 }
 
 impl Node {
@@ -119,16 +130,17 @@ impl Node {
     /// called within a runtime.
     #[must_use]
     pub fn new(parts: NodeParts, config: NodeConfig) -> Arc<Node> {
-        let node = Arc::new(Node {
+        let node = Arc::new_cyclic(|this| Node {
             backlog: Backlog::new(config.recovery_log_bytes_max, &parts.env.telemetry),
             growing: parts.growing(),
             subscriptions: Subscriptions::new(config.subscriptions_max, &parts.env.telemetry),
             parts,
             config,
             hosted: Mutex::default(),
-            terms: Mutex::default(),
+            asked: Mutex::default(),
             broken: Mutex::default(),
             turns: Mutex::default(),
+            this: this.clone(),
         });
         node.parts.env.tasks.spawn_until_cancelled("orphans", sweep_now_and_then(Arc::downgrade(&node)));
         node
@@ -147,72 +159,46 @@ impl Node {
 
     /// Closes every log.
     pub async fn close(&self) {
+        self.asked.lock().values().for_each(|asked| asked.over.cancel());
         let hosted: Vec<Hosted> = std::mem::take(&mut *self.hosted.lock()).into_values().collect();
         join_all(hosted.into_iter().map(|hosted| self.shut(hosted))).await;
     }
 
-    async fn open(&self, channel: &PChannel, term: Term) -> Result<(), NodeError> {
-        if let Some(hosted) = self.replaced(channel, term)? {
-            self.shut(hosted).await;
+    /// Notes that a log is to be opened or closed under a term. Openings under earlier terms end. Answers what ends
+    /// those under this one.
+    ///
+    /// # Errors
+    /// A newer term is known.
+    pub(crate) fn ask(&self, channel: &PChannel, term: Term) -> Result<CancellationToken, NodeError> {
+        let mut all = self.asked.lock();
+        let asked = all.entry(channel.clone()).or_insert_with(|| Asked::under(term));
+        if asked.term > term {
+            return Err(NodeError::OldTerm { channel: channel.clone(), given: term, known: asked.term });
         }
-        let parts = WalParts {
-            storage: self.parts.storage.clone(),
-            segments: self.parts.segments.clone(),
-            ticks: self.parts.ticks.clone(),
-            env: self.parts.env.clone(),
-        };
-        let opened = cinclus_wal::open(parts, self.config.wal.clone(), channel.clone(), term).await;
-        let (wal, feed) = opened.map_err(|error| open_failed(channel, error))?;
-        let opened = Channel {
-            channel: channel.clone(),
-            term,
-            wal,
-            proof: self.config.proof,
-            tsafe: Tsafe::default(),
-            shards: Shards::default(),
-            tasks: self.parts.env.tasks.child(),
-            unsettled: Arc::default(),
-            ending: Ending::of(channel),
-            metrics: NodeMetrics::new(&self.parts.env.telemetry, channel),
-        };
-        let point = RestorePoint::of(&feed);
-        if let Err(error) = restore(&self.parts, &opened, point).await {
-            drop(feed);
-            opened.wal.close().await;
-            opened.tasks.cancel();
-            return Err(error);
+        if asked.term < term || asked.over.is_cancelled() {
+            asked.over.cancel();
+            *asked = Asked::under(term);
         }
-        let hosted = self.start(opened, feed);
-        if let Err(error) = self.until_ready(&hosted.channel.wal).await {
-            let failed = hosted.channel.ending.of_opening(error);
-            self.shut(hosted).await;
-            return Err(failed);
-        }
-        self.hosted.lock().insert(channel.clone(), hosted);
-        self.broken.lock().remove(channel);
-        Ok(())
+        Ok(asked.over.clone())
     }
 
-    /// Waits until a log takes appends. Its writer tries again by itself when the storage does not let it;
-    /// but whoever waits is told in time.
-    async fn until_ready(&self, wal: &Wal) -> Result<(), AppendError> {
-        let Err(error) = wal.opened().await else { return Ok(()) };
-        let ready = cinclus_env::timeout(&*self.parts.env.clock, OPENING_PATIENCE, wal.ready()).await;
-        ready.unwrap_or(Err(error))
+    /// Runs something to its end in a task of its own. Whoever asked for it may go away half-way; a log that is
+    /// opened or closed by half would be served by nobody who knows, and persisted by two.
+    async fn to_the_end<F>(
+        &self,
+        name: &'static str,
+        run: impl FnOnce(Arc<Node>) -> F,
+    ) -> Result<(), NodeError>
+    where
+        F: Future<Output = Result<(), NodeError>> + Send + 'static,
+    {
+        let stops = || NodeError::Unavailable("the node stops".to_owned());
+        let node = self.this.upgrade().ok_or_else(stops)?;
+        let ended = self.parts.env.tasks.spawn(name, run(node)).join().await;
+        ended.unwrap_or_else(|| Err(stops()))
     }
 
-    /// The open log that a newer term replaces.
-    fn replaced(&self, channel: &PChannel, term: Term) -> Result<Option<Hosted>, NodeError> {
-        let mut terms = self.terms.lock();
-        let known = terms.entry(channel.clone()).or_insert(term);
-        if *known > term {
-            return Err(NodeError::OldTerm { channel: channel.clone(), given: term, known: *known });
-        }
-        *known = term;
-        Ok(self.hosted.lock().remove(channel))
-    }
-
-    fn start(&self, channel: Channel, feed: cinclus_wal::Feed) -> Hosted {
+    pub(crate) fn start(&self, channel: Channel, feed: cinclus_wal::Feed) -> Hosted {
         let (control, receiver) = mpsc::channel(CONTROL_QUEUE);
         let signal = LoaderSignal::default();
         let backlog = self.backlog.join();
@@ -234,7 +220,7 @@ impl Node {
         Hosted { channel, control }
     }
 
-    async fn shut(&self, hosted: Hosted) {
+    pub(crate) async fn shut(&self, hosted: Hosted) {
         let channel = hosted.channel;
         channel.wal.close().await;
         if channel.tasks.join(&*self.parts.env.clock, CLOSE_BOUND).await.is_err() {
@@ -308,50 +294,37 @@ impl Node {
         ended.map(drop).map_err(|_| ReadError::TimedOut { asked: upto, tsafe })
     }
 
-    fn turn(&self, channel: &PChannel) -> Arc<tokio::sync::Mutex<()>> {
+    pub(crate) fn turn(&self, channel: &PChannel) -> Arc<tokio::sync::Mutex<()>> {
         self.turns.lock().entry(channel.clone()).or_default().clone()
-    }
-}
-
-fn open_failed(channel: &PChannel, error: OpenError) -> NodeError {
-    if let OpenError::Corrupt(reason) = error {
-        NodeError::Corrupt { channel: channel.clone(), reason }
-    } else {
-        NodeError::Unavailable(error.to_string())
     }
 }
 
 #[async_trait]
 impl NodeApi for Node {
     async fn open_channel(&self, channel: &PChannel, term: Term) -> Result<(), NodeError> {
-        let turn = self.turn(channel);
-        let _turn = turn.lock().await;
-        if self.channel(channel).is_some_and(|hosted| hosted.term == term) {
-            return Ok(());
-        }
-        let opened = self.open(channel, term).await;
-        let broken = match &opened {
-            Ok(()) | Err(NodeError::OldTerm { .. }) => return opened,
-            Err(NodeError::Corrupt { reason, .. }) => Broken::Corrupt(reason.clone()),
-            Err(NodeError::Unavailable(reason)) => {
-                let error = anyhow::anyhow!(reason.clone());
-                let reserve = self.config.wal.space_reserve_bytes;
-                Broken::Failing(term, Failure::of(error, &*self.parts.storage, reserve).await)
-            }
-        };
-        self.broken.lock().insert(channel.clone(), broken);
-        opened
+        let over = self.ask(channel, term)?;
+        let channel = channel.clone();
+        self.to_the_end("opening", |node| Opening { node, channel, term, over }.run()).await
     }
 
     async fn close_channel(&self, channel: &PChannel, term: Term) -> Result<(), NodeError> {
-        let turn = self.turn(channel);
-        let _turn = turn.lock().await;
-        if let Some(hosted) = self.replaced(channel, term)? {
-            self.shut(hosted).await;
-        }
-        // Whoever opens it next says how that goes.
-        self.broken.lock().retain(|name, broken| name != channel || matches!(broken, Broken::Corrupt(_)));
-        Ok(())
+        self.ask(channel, term)?.cancel();
+        let channel = channel.clone();
+        let close = |node: Arc<Node>| async move {
+            let turn = node.turn(&channel);
+            let _turn = turn.lock().await;
+            node.ask(&channel, term)?;
+            let hosted = node.hosted.lock().remove(&channel);
+            if let Some(hosted) = hosted {
+                node.shut(hosted).await;
+            }
+            // Whoever opens it next says how that goes.
+            let stays =
+                |name: &PChannel, broken: &Broken| *name != channel || matches!(broken, Broken::Corrupt(_));
+            node.broken.lock().retain(|name, broken| stays(name, broken));
+            Ok(())
+        };
+        self.to_the_end("closing", close).await
     }
 
     async fn forget_broadcasts(&self, channel: &PChannel, term: Term, broadcasts: &[BroadcastId]) {

@@ -10,6 +10,7 @@ pub mod failure;
 pub mod host;
 pub mod loader;
 mod metrics;
+mod opening;
 pub mod persist;
 mod poison;
 pub mod position;

@@ -133,11 +133,11 @@ impl Round {
         let fresh = self.parts.ticks.grant(1).await?.first;
         self.channel.unsettled.lock().get_or_insert(fresh);
         if mutated("CheckpointBeforeState") {
-            self.parts.segments.commit(&self.channel.channel, self.record(), Vec::new()).await?;
+            self.parts.segments.commit(self.channel.wal.claim(), self.record(), Vec::new()).await?;
         }
         let changes = self.write(fresh).await?;
         // Invariant W6: the files are durable, and state and checkpoint become visible together.
-        self.parts.segments.commit(&self.channel.channel, self.record(), changes).await?;
+        self.parts.segments.commit(self.channel.wal.claim(), self.record(), changes).await?;
         *self.channel.unsettled.lock() = None;
         // Invariant W7: only now is what lies before the checkpoint not needed any more.
         if let Err(error) = self.channel.wal.truncate(self.truncate_below).await {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
-use cinclus_catalog::{CatalogError, Segments};
+use cinclus_catalog::{CatalogError, Claim, Segments};
 use cinclus_env::{Env, TickSource};
 use cinclus_log_storage::{LogError, LogStorage, OpenOptions};
 use cinclus_types::{Checkpoint, PChannel, Term};
@@ -49,15 +49,16 @@ pub async fn open(
     term: Term,
 ) -> Result<(Wal, Feed), OpenError> {
     let WalParts { storage, segments, ticks, env } = parts;
-    // The claim comes first: from then on no older owner moves the checkpoint or truncates.
+    // The claim comes first: from then on no older owner, and nobody who opened it before under the same term,
+    // moves the checkpoint or truncates.
     let catalog = |error: CatalogError| catalog_error(&error, term);
-    segments.claim(&channel, term).await.map_err(catalog)?;
+    let claim = segments.claim(&channel, term).await.map_err(catalog)?;
     let saved = segments.checkpoint(&channel).await.map_err(catalog)?;
     let (from, state) = match saved {
         Some(saved) => (saved.checkpoint, snapshot::decode(&saved.state)?),
         None => (Checkpoint::default(), ShardState::default()),
     };
-    let opening = Opening { storage, ticks, env, config, channel, term };
+    let opening = Opening { storage, ticks, env, config, channel, claim };
     start(opening, from, state).await
 }
 
@@ -68,11 +69,12 @@ struct Opening {
     env: Env,
     config: WalConfig,
     channel: PChannel,
-    term: Term,
+    claim: Claim,
 }
 
 async fn start(opening: Opening, from: Checkpoint, state: ShardState) -> Result<(Wal, Feed), OpenError> {
-    let Opening { storage, ticks, env, config, channel, term } = opening;
+    let Opening { storage, ticks, env, config, channel, claim } = opening;
+    let term = claim.term();
     let options = OpenOptions { term, acknowledged: from.resume };
     let opened = storage.open_writer(&channel, options).await;
     let writer = opened.map_err(|error| storage_error(&error, term))?;
@@ -91,6 +93,7 @@ async fn start(opening: Opening, from: Checkpoint, state: ShardState) -> Result<
         waiting_requests: AtomicUsize::new(0),
         channel,
         term,
+        claim,
         config,
         env,
         storage,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
+use cinclus_catalog::Claim;
 use cinclus_env::Env;
 use cinclus_log_storage::{LogError, LogStorage};
 use cinclus_rpc::AppendError;
@@ -85,6 +86,8 @@ impl Forgotten {
 pub(crate) struct Shared {
     pub channel: PChannel,
     pub term: Term,
+    /// The opening in the catalog.
+    pub claim: Claim,
     pub config: WalConfig,
     pub env: Env,
     pub storage: Arc<dyn LogStorage>,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use cinclus_catalog::Claim;
 use cinclus_rpc::{AppendError, Appended};
 use cinclus_types::message::{Draft, TxnContext};
 use cinclus_types::{BroadcastId, MessageId, PChannel, Term, Tick, VChannel};
@@ -58,6 +59,12 @@ impl Wal {
     #[must_use]
     pub fn term(&self) -> Term {
         self.inner.shared.term
+    }
+
+    /// What checkpoints of this log are committed under as long as it is open here.
+    #[must_use]
+    pub fn claim(&self) -> &Claim {
+        &self.inner.shared.claim
     }
 
     /// Waits until appends are served: after the open, and after each failure of the writer.

@@ -6,15 +6,15 @@ use cinclus_types::{Checkpoint, Tick, VChannel};
 /// Where a reader starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ScanFrom {
-    /// At the earliest record that is still there. In a log that was truncated a transaction that began before
-    /// that record and committed behind it is not delivered.
+    /// With everything that is still there as a whole. Of a log that was truncated this may begin a little behind the
+    /// earliest record: after the last transaction that began before that record.
     Earliest,
     /// Behind the published frontier of the moment when the reader first reads. A TimeTick at that frontier is
     /// delivered at once: its checkpoint is the start for who comes again.
     Latest,
     /// Where another reader stopped.
     Checkpoint(Checkpoint),
-    /// With everything of an effective tick above this one that is still there.
+    /// With everything of an effective tick above this one that is still there as a whole.
     Tick(Tick),
 }
 

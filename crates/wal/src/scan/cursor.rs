@@ -9,6 +9,7 @@ use cinclus_rpc::{Delivery, DeliveryKind, ScanFilter, ScanFrom, TxnEnds};
 use cinclus_types::message::{Encoded, Kind, Message};
 use cinclus_types::{Checkpoint, MessageId, Tick};
 
+use super::beginning::Beginning;
 use super::catch_up::CatchUp;
 use crate::buffer::BufferRead;
 use crate::error::ScanError;
@@ -154,8 +155,10 @@ impl Cursor {
                 *messages = read.into();
                 Ok(None)
             }
-            BufferRead::End { frontier, .. } if frontier > self.tick => {
-                // Invariant W4. The buffer was empty from here on when it named this frontier.
+            BufferRead::End { frontier, next } if frontier > self.tick && self.next <= next => {
+                // Invariant W4. The buffer was empty from here on when it named this frontier. It says nothing of
+                // what lies before here if this is behind its end: a later owner has written there, and may have
+                // truncated it.
                 self.tick = frontier;
                 Ok(Some(Step::Delivered(self.time_tick())))
             }
@@ -171,7 +174,7 @@ impl Cursor {
     /// the end is told at once where that is.
     async fn start(&mut self, from: ScanFrom) -> Result<Option<Step>, ScanError> {
         match from {
-            ScanFrom::Earliest => self.start_earliest().await?,
+            ScanFrom::Earliest => self.start_after(Tick::ZERO).await?,
             ScanFrom::Latest => {
                 // Invariant W10. A transaction that is open now, and committed later, is not missed.
                 let Some((resume, frontier)) = self.shared.buffer.end() else {
@@ -180,24 +183,45 @@ impl Cursor {
                 (self.next, self.tick) = (resume, frontier);
             }
             ScanFrom::Checkpoint(Checkpoint { resume, tick }) => (self.next, self.tick) = (resume, tick),
-            ScanFrom::Tick(tick) => {
-                self.tick = tick;
-                self.start_earliest().await?;
-                if let Some(resume) = self.shared.buffer.resume_after(tick) {
-                    self.next = resume.max(self.next);
-                }
-            }
+            ScanFrom::Tick(tick) => self.start_after(tick).await?,
         }
         self.source = Source::CatchUp(CatchUp::default());
         Ok((from == ScanFrom::Latest).then(|| Step::Delivered(self.time_tick())))
     }
 
-    async fn start_earliest(&mut self) -> Result<(), ScanError> {
+    /// Starts where everything is read that takes effect after a tick, as far as it is there as a whole.
+    async fn start_after(&mut self, tick: Tick) -> Result<(), ScanError> {
         loop {
             let earliest = self.shared.storage.earliest(&self.shared.channel).await;
-            if let Some(earliest) = self.read_or_retry(earliest).await? {
-                self.next = earliest;
+            let Some(earliest) = self.read_or_retry(earliest).await? else { continue };
+            if let Some(resume) = self.shared.buffer.resume_after(tick).filter(|resume| *resume >= earliest) {
+                (self.next, self.tick) = (resume, tick);
                 return Ok(());
+            }
+            match self.complete_after(earliest).await {
+                // Invariant W4. What is not whole any more is not delivered, nor is what lies before it.
+                Ok(complete) => {
+                    (self.next, self.tick) = (earliest, complete.max(tick));
+                    return Ok(());
+                }
+                // It was truncated meanwhile.
+                Err(ScanError::Truncated { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// The tick after which nothing is missing in a log that begins at `earliest`.
+    async fn complete_after(&mut self, earliest: MessageId) -> Result<Tick, ScanError> {
+        let (mut beginning, mut catch_up) = (Beginning::new(earliest), CatchUp::default());
+        let mut next = earliest;
+        loop {
+            let read = catch_up.next(&self.shared, next).await;
+            let Some(record) = self.read_or_retry(read).await? else { continue };
+            let Some(record) = record else { return Ok(beginning.complete_after()) };
+            next = record.id.next();
+            if beginning.take(&decode(record)?) {
+                return Ok(beginning.complete_after());
             }
         }
     }

@@ -6,6 +6,7 @@
 //! Transactions are delivered whole, at their commit. A reader whose own records are all read is told
 //! how far time has come by a TimeTick at the published frontier.
 
+mod beginning;
 pub mod catch_up;
 pub mod cursor;
 pub mod feed;

@@ -188,7 +188,7 @@ async fn a_key_is_stored_once() {
     assert_eq!(pump.payloads(), ["a", "b", "c"]);
     // A new owner remembers it too.
     let (_, cut) = pump.state().await;
-    world.commit(1, &cut).await;
+    world.commit(&wal, &cut).await;
     let (wal, pump) = world.serve(2, WalConfig::default()).await;
     let again = wal.append(vec![keyed(insert(&shard, 7, "a"), "k1")]).await.unwrap();
     assert_eq!(Ok(again), third);

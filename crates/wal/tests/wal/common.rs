@@ -85,14 +85,14 @@ impl World {
         log
     }
 
-    pub(crate) async fn commit(&self, term: i64, cut: &RecoveryCut) {
+    pub(crate) async fn commit(&self, wal: &Wal, cut: &RecoveryCut) {
         let checkpoint = ChannelCheckpoint {
-            term: Term(term),
+            term: wal.term(),
             checkpoint: cut.checkpoint,
             truncate_below: cut.checkpoint.resume,
             state: cut.state.clone(),
         };
-        self.segments.commit(&self.channel, checkpoint, Vec::new()).await.unwrap();
+        self.segments.commit(wal.claim(), checkpoint, Vec::new()).await.unwrap();
     }
 }
 

@@ -174,7 +174,7 @@ async fn work(machine: &mut Machine, known: &mut Known) -> Result<(), String> {
                 state: cut.state,
             };
             known.committed.push(cut.checkpoint);
-            segments.commit(&machine.channel, checkpoint, Vec::new()).await.map_err(|error| text(&error))?;
+            segments.commit(wal.claim(), checkpoint, Vec::new()).await.map_err(|error| text(&error))?;
             wal.truncate(cut.checkpoint.resume).await.map_err(|error| text(&error))?;
         }
     }

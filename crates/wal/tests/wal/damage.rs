@@ -31,10 +31,10 @@ async fn a_log_that_cannot_be_replayed_stays_closed_and_says_why() {
 #[tokio::test(start_paused = true)]
 async fn a_checkpoint_of_a_newer_release_is_refused_by_name() {
     let world = World::new(71).await;
-    let (_wal, pump) = world.serve(1, WalConfig::default()).await;
+    let (wal, pump) = world.serve(1, WalConfig::default()).await;
     let (_, mut cut) = pump.state().await;
     cut.state = Bytes::from_static(br#"{"version":99}"#);
-    world.commit(1, &cut).await;
+    world.commit(&wal, &cut).await;
     let opened = cinclus_wal::open(world.parts(), WalConfig::default(), world.channel.clone(), Term(2)).await;
     let error = opened.map(|_| ()).unwrap_err();
     assert!(error.to_string().contains("version 99"), "{error}");

@@ -222,7 +222,7 @@ pub(crate) async fn run(seed: u64) -> Run {
         pause(&world.env, Duration::from_millis(random.range(1..60))).await;
         if random.chance(0.5) {
             let (_, cut) = pump.state().await;
-            world.commit(term, &cut).await;
+            world.commit(&wal, &cut).await;
         }
         if random.chance(0.3) {
             term += 1;

@@ -135,7 +135,7 @@ async fn a_reader_behind_the_truncation_is_told() {
         wal.append(vec![insert(&shard, 7, &at.to_string())]).await.unwrap();
     }
     let (_, cut) = pump.state().await;
-    world.commit(1, &cut).await;
+    world.commit(&wal, &cut).await;
     wal.truncate(cut.checkpoint.resume).await.unwrap();
     wal.append(vec![insert(&shard, 7, "kept")]).await.unwrap();
     let config = WalConfig { buffer: BufferBudget::new(0), ..WalConfig::default() };
@@ -145,6 +145,57 @@ async fn a_reader_behind_the_truncation_is_told() {
     assert_eq!(lost.next().await, Err(ScanError::Truncated { earliest: cut.checkpoint.resume }));
     let got = drain(&world, &mut wal.scan(ScanFrom::Earliest, ScanFilter::default())).await;
     assert_eq!(texts(&got), ["kept"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_begins_at_the_earliest_record_of_a_truncated_log_is_given_no_gap() {
+    let world = World::new(48).await;
+    let (wal, pump) = world.serve(1, WalConfig::default()).await;
+    let shard = world.shard(7);
+    wal.append(vec![create_collection(&shard, 7)]).await.unwrap();
+    let cut_off = wal.begin_txn(&shard, None).await.unwrap();
+    wal.append_in_txn(cut_off, vec![insert(&shard, 7, "cut off 1")]).await.unwrap();
+    let open = wal.begin_txn(&shard, None).await.unwrap();
+    wal.append(vec![insert(&shard, 7, "before")]).await.unwrap();
+    wal.append_in_txn(cut_off, vec![insert(&shard, 7, "cut off 2")]).await.unwrap();
+    let gap = wal.commit_txn(&shard, cut_off).await.unwrap();
+    wal.append(vec![delete(&shard, 7, "whole 1"), insert(&shard, 7, "whole 2")]).await.unwrap();
+    let (_, cut) = pump.state().await;
+    world.commit(&wal, &cut).await;
+    wal.truncate(cut.checkpoint.resume).await.unwrap();
+    let first = world.log().await.remove(0);
+    assert_eq!((first.kind(), first.txn().unwrap().txn), (Kind::BeginTxn, open.txn));
+    wal.append_in_txn(open, vec![insert(&shard, 7, "open")]).await.unwrap();
+    wal.commit_txn(&shard, open).await.unwrap();
+    for from in [ScanFrom::Earliest, ScanFrom::Tick(first.tick())] {
+        let got = drain(&world, &mut wal.scan(from, ScanFilter::default())).await;
+        assert_eq!(texts(&got), ["whole 1", "whole 2", "open"], "W4");
+        assert!(got.iter().all(|delivery| delivery.tick > gap.tick));
+    }
+    let config = WalConfig { buffer: BufferBudget::new(0), ..WalConfig::default() };
+    let (wal, _pump) = world.serve(2, config).await;
+    let got = drain(&world, &mut wal.scan(ScanFrom::Earliest, ScanFilter::default())).await;
+    assert_eq!(texts(&got), ["whole 1", "whole 2", "open"], "from the storage");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_owner_of_before_says_nothing_of_a_log_that_the_next_one_truncated() {
+    let world = World::new(49).await;
+    let (old, _old_pump) = world.serve(1, WalConfig::default()).await;
+    let shard = world.shard(7);
+    old.append(vec![create_collection(&shard, 7)]).await.unwrap();
+    pause(&world.env, Duration::from_secs(1)).await;
+    let (new, pump) = world.serve(2, WalConfig::default()).await;
+    new.append(vec![insert(&shard, 7, "gone")]).await.unwrap();
+    let (_, cut) = pump.state().await;
+    world.commit(&new, &cut).await;
+    new.truncate(cut.checkpoint.resume).await.unwrap();
+    // The tick that the old owner knows of lies before "gone", the earliest record behind it.
+    let mut reader = old.scan(ScanFrom::Earliest, ScanFilter::default());
+    let told = cinclus_env::timeout(&*world.env.clock, Duration::from_millis(100), reader.next()).await;
+    assert!(told.is_err(), "W10: {told:?}");
+    let got = drain(&world, &mut new.scan(ScanFrom::Earliest, ScanFilter::default())).await;
+    assert!(got.iter().all(|delivery| delivery.tick >= cut.tick), "{got:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -158,7 +209,7 @@ async fn the_next_owner_goes_on_from_the_checkpoint_with_the_same_state() {
         if at == 4 {
             let (_, cut) = pump.state().await;
             assert!(cut.log_bytes_since_last_cut > 0);
-            world.commit(1, &cut).await;
+            world.commit(&wal, &cut).await;
             wal.truncate(cut.checkpoint.resume).await.unwrap();
         }
     }

@@ -169,7 +169,7 @@ async fn a_broadcast_is_appended_once_to_each_target() {
     assert_eq!(wal.append(vec![copy(&shard, create.clone())]).await.unwrap(), first);
     let (state, cut) = pump.state().await;
     assert_eq!(state.shards().len(), 1, "the control channel changes no shard");
-    world.commit(1, &cut).await;
+    world.commit(&wal, &cut).await;
     let (wal, pump) = world.serve(2, WalConfig::default()).await;
     assert_eq!(wal.append(vec![copy(&control, create.clone())]).await.unwrap(), on_control);
     // Forgotten once all acknowledgements are persisted.

@@ -70,7 +70,7 @@ async fn an_open_transaction_goes_on_under_the_next_writer() {
     let (_, cut) = pump.state().await;
     let begin = world.log().await.into_iter().find(|m| m.kind() == Kind::BeginTxn).unwrap();
     assert_eq!((cut.tick, cut.checkpoint.resume), (plain.tick, begin.id()), "W10");
-    world.commit(1, &cut).await;
+    world.commit(&wal, &cut).await;
     wal.truncate(cut.checkpoint.resume).await.unwrap();
     let (wal, pump) = world.serve(2, WalConfig::default()).await;
     wal.append_in_txn(txn, vec![insert(&shard, 7, "after")]).await.unwrap();
