@@ -1,10 +1,12 @@
-//! W7, W10: nobody resumes behind something that he still needs, and a log keeps what a resumption needs.
+//! W6, W7, W10: a log's checkpoint never goes back behind the state that is stored with it, nobody resumes behind
+//! something that he still needs, and a log keeps what a resumption needs.
 //!
 //! A checkpoint of a reader or of a log is looked at together with the log as it became: all that takes effect
 //! after the checkpoint's tick, with the begins of its transactions, stands at `resume` or behind it.
 
 use std::collections::BTreeMap;
 
+use cinclus_meta::Revision;
 use cinclus_types::message::{Header, Message};
 use cinclus_types::{Checkpoint, MessageId, PChannel, Tick, TxnId, VChannel};
 
@@ -63,7 +65,8 @@ pub fn check(
     let mut findings = Vec::new();
     for (channel, log) in &evidence.logs {
         let needs = Needs::of(log);
-        for Committed { checkpoint, truncate_below } in committed.get(channel).into_iter().flatten() {
+        findings.extend(goes_back(channel, committed.get(channel).map_or(&[][..], Vec::as_slice)));
+        for Committed { checkpoint, truncate_below, .. } in committed.get(channel).into_iter().flatten() {
             evidence.tally.count("checked: checkpoints");
             if let Some(lost) = needs.lost_by(*checkpoint) {
                 findings.push(Finding::new("W10", format!("{channel}: {checkpoint:?} leaves {lost} behind")));
@@ -85,4 +88,14 @@ pub fn check(
     }
     findings.truncate(20);
     findings
+}
+
+/// Looks for a checkpoint that lies before the one that it replaced: what is replayed from it is in files already.
+fn goes_back(channel: &PChannel, committed: &[Committed]) -> Option<Finding> {
+    let mut known: Vec<(Revision, Tick)> =
+        committed.iter().filter_map(|one| Some((one.revision?, one.checkpoint.tick))).collect();
+    known.sort_unstable();
+    let back = known.windows(2).find(|pair| pair[1].1 < pair[0].1)?;
+    let text = format!("the checkpoint of {channel} goes back from {} to {}", back[0].1, back[1].1);
+    Some(Finding::new("W6", text))
 }

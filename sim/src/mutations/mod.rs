@@ -54,6 +54,8 @@ pub enum Mutation {
     ReadsBeforeApplied,
     /// A line: the checkpoint is committed before the state.
     CheckpointBeforeState,
+    /// A line: checkpoints are committed whoever claimed the log meanwhile.
+    CommitsUnclaimed,
     /// A line: a log forgets one record more than it may.
     TruncatesMore,
     /// A line: rows are placed into a segment that is not there.
@@ -126,6 +128,7 @@ impl Mutation {
             (Mutation::ForgetsKeys, Cluster, &["W2", "C2"]),
             (Mutation::ReadsBeforeApplied, Cluster, &["Q1"]),
             (Mutation::CheckpointBeforeState, Standalone, &["Q1"]),
+            (Mutation::CommitsUnclaimed, Cluster, &["W6"]),
             (Mutation::TruncatesMore, Standalone, &["W7"]),
             (Mutation::PlacesElsewhere, Standalone, &["W8"]),
             (Mutation::ResumesBehindBegins, Readers, &["W10"]),

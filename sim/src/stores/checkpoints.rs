@@ -18,6 +18,8 @@ pub struct Committed {
     pub checkpoint: Checkpoint,
     /// What lies below may be forgotten.
     pub truncate_below: MessageId,
+    /// When it was committed, if that is known.
+    pub revision: Option<Revision>,
 }
 
 /// All checkpoints that were ever committed, in their order. Clones are the same.
@@ -44,12 +46,13 @@ impl Checkpoints {
         all.get(channel).into_iter().flatten().map(|one| one.truncate_below).max().unwrap_or_default()
     }
 
-    fn note(&self, txn: &Txn) {
+    fn note(&self, txn: &Txn, revision: Option<Revision>) {
         for write in &txn.writes {
             let Write::Put { key, value, .. } = write else { continue };
             let channel = key.strip_prefix("wal/").and_then(|rest| rest.strip_suffix("/checkpoint"));
             let line = value.split(|byte| *byte == b'\n').next().unwrap_or_default();
             if let (Some(channel), Some(committed)) = (channel, committed(line)) {
+                let committed = Committed { revision, ..committed };
                 self.0.lock().entry(PChannel::new(channel)).or_default().push(committed);
             }
         }
@@ -61,7 +64,7 @@ fn committed(line: &[u8]) -> Option<Committed> {
     let mut line: serde_json::Value = serde_json::from_slice(line).ok()?;
     let checkpoint = serde_json::from_value(line.get_mut("checkpoint")?.take()).ok()?;
     let truncate_below = serde_json::from_value(line.get_mut("truncate_below")?.take()).ok()?;
-    Some(Committed { checkpoint, truncate_below })
+    Some(Committed { checkpoint, truncate_below, revision: None })
 }
 
 /// A metadata store that is looked at.
@@ -85,8 +88,10 @@ impl MetaStore for ObservedMeta {
     async fn commit(&self, txn: Txn) -> Result<CommitOutcome, MetaError> {
         let outcome = self.inner.commit(txn.clone()).await;
         // What may be committed may be acted upon, once somebody has looked.
-        if matches!(outcome, Ok(CommitOutcome::Committed(_)) | Err(MetaError::Unknown(_))) {
-            self.checkpoints.note(&txn);
+        match &outcome {
+            Ok(CommitOutcome::Committed(revision)) => self.checkpoints.note(&txn, Some(*revision)),
+            Err(MetaError::Unknown(_)) => self.checkpoints.note(&txn, None),
+            Ok(CommitOutcome::Conflict(_)) | Err(_) => {}
         }
         outcome
     }
