@@ -6,27 +6,27 @@ use anyhow::{Context, bail, ensure};
 use cinclus_proxy::proto::milvus::milvus_service_client::MilvusServiceClient;
 use cinclus_proxy::proto::milvus::{
     CreateCollectionRequest, CreateIndexRequest, DropCollectionRequest, FlushRequest, GetVersionRequest,
-    LoadCollectionRequest, QueryRequest, SearchRequest, SearchResults,
+    GetVersionResponse, LoadCollectionRequest, MutationResult, QueryRequest, SearchRequest, SearchResults,
 };
 use cinclus_types::proto::common::{ConsistencyLevel, Status};
 use cinclus_types::proto::schema::{CollectionSchema, DataType, FieldSchema, field_data, i_ds, scalar_field};
 use prost::Message;
-use tonic::Request;
-use tonic::client::Grpc;
-use tonic::codegen::http::uri::PathAndQuery;
 use tonic::transport::{Channel, Endpoint};
 
-use super::pieces::{Pieces, PiecesCodec};
+use super::pieces::Pieces;
 use super::rows::{KEY, VECTOR, pair};
+use super::wire::Wire;
 
-const INSERT: PathAndQuery = PathAndQuery::from_static("/milvus.proto.milvus.MilvusService/Insert");
+const INSERT: &str = "/milvus.proto.milvus.MilvusService/Insert";
+const SEARCH: &str = "/milvus.proto.milvus.MilvusService/Search";
+const VERSION: &str = "/milvus.proto.milvus.MilvusService/GetVersion";
 const ANSWER_BYTES_MAX: usize = 512 << 20;
 
-/// A client with one connection.
-#[derive(Clone, Debug)]
+/// A client with one connection for what is measured, and one for everything else.
+#[derive(Clone)]
 pub(crate) struct Client {
     calls: MilvusServiceClient<Channel>,
-    raw: Grpc<Channel>,
+    wire: Wire,
 }
 
 impl Client {
@@ -40,13 +40,14 @@ impl Client {
             .connect_timeout(Duration::from_secs(5))
             .tcp_nodelay(true);
         let channel = endpoint.connect().await.with_context(|| format!("no server answers at {address}"))?;
-        let calls = MilvusServiceClient::new(channel.clone()).max_decoding_message_size(ANSWER_BYTES_MAX);
-        Ok(Client { calls, raw: Grpc::new(channel) })
+        let calls = MilvusServiceClient::new(channel).max_decoding_message_size(ANSWER_BYTES_MAX);
+        Ok(Client { calls, wire: Wire::connect(address).await? })
     }
 
     /// The version that the server says it has.
     pub(crate) async fn version(&mut self) -> anyhow::Result<String> {
-        let answer = self.calls.get_version(GetVersionRequest {}).await?.into_inner();
+        let request = Pieces::of(&GetVersionRequest {});
+        let answer: GetVersionResponse = self.wire.call(VERSION, request).await?;
         check("GetVersion", answer.status)?;
         Ok(answer.version)
     }
@@ -125,14 +126,13 @@ impl Client {
 
     /// Inserts; returns when the server has acknowledged.
     pub(crate) async fn insert(&mut self, request: Pieces) -> anyhow::Result<()> {
-        self.raw.ready().await?;
-        let answer = self.raw.unary(Request::new(request), INSERT, PiecesCodec).await?.into_inner();
+        let answer: MutationResult = self.wire.call(INSERT, request).await?;
         check("Insert", answer.status)
     }
 
     /// Searches.
     pub(crate) async fn search(&mut self, request: SearchRequest) -> anyhow::Result<SearchResults> {
-        let answer = self.calls.search(request).await?.into_inner();
+        let answer: SearchResults = self.wire.call(SEARCH, Pieces::of(&request)).await?;
         check("Search", answer.status.clone())?;
         Ok(answer)
     }

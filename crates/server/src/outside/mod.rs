@@ -2,7 +2,8 @@
 //!
 //! | file | what |
 //! | --- | --- |
-//! | [`client`], [`rows`], [`pieces`] | a client of the public service; requests whose bytes are made before they are sent |
+//! | [`client`], [`wire`] | a client of the public service; calls that go out in one packet |
+//! | [`rows`], [`pieces`] | requests whose bytes are made before they are sent |
 //! | [`spawned`] | a server of our own, in a process of its own |
 //! | [`progress`] | bars on standard error |
 #![expect(
@@ -15,3 +16,4 @@ pub(crate) mod pieces;
 pub(crate) mod progress;
 pub(crate) mod rows;
 pub(crate) mod spawned;
+mod wire;
