@@ -13,15 +13,26 @@ use tokio::sync::{Semaphore, oneshot};
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// Says whether whoever waited for a piece of work has gone.
+/// Says whether whoever waited for a piece of work has gone, and lets those go first who do not wait for it.
 #[derive(Clone, Debug, Default)]
-pub struct Cancelled(Arc<AtomicBool>);
+pub struct Cancelled {
+    gone: Arc<AtomicBool>,
+    on_pool: bool,
+}
 
 impl Cancelled {
     /// Whether nobody wants the result any more.
     #[must_use]
     pub fn get(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.gone.load(Ordering::Relaxed)
+    }
+
+    /// Lets a thread run that waits for this core, as those of calls and syncs do under load: the kernel alone would
+    /// let the work go on for milliseconds. For work on the pool, every 100 µs or so.
+    pub fn give_way(&self) {
+        if self.on_pool {
+            std::thread::yield_now();
+        }
     }
 }
 
@@ -29,7 +40,7 @@ struct CancelOnDrop(Cancelled);
 
 impl Drop for CancelOnDrop {
     fn drop(&mut self) {
-        self.0.0.store(true, Ordering::Relaxed);
+        self.0.gone.store(true, Ordering::Relaxed);
     }
 }
 
@@ -145,7 +156,7 @@ impl Compute {
     ) -> impl Future<Output = T> + Send {
         let pool = self.pool.clone();
         async move {
-            let cancelled = Cancelled::default();
+            let cancelled = Cancelled { gone: Arc::default(), on_pool: pool.is_some() };
             let Some(pool) = pool else { return work(&cancelled) };
             let _guard = CancelOnDrop(cancelled.clone());
             let permit = pool.room.clone().acquire_owned().await.expect("the semaphore is never closed");

@@ -31,7 +31,7 @@ pub mod telemetry;
 pub mod ticks;
 
 pub use clock::{Clock, DynClock, ManualClock, OsClock, TimedOut, TokioClock, timeout};
-pub use compute::Compute;
+pub use compute::{Cancelled, Compute};
 pub use disk::{Disk, DiskError, DiskFile, DynDisk};
 pub use env::Env;
 pub use memory::{MemoryBudget, MemoryFull, MemoryHeld, MemoryPart};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use cinclus_env::Compute;
+use cinclus_env::{Cancelled, Compute};
 use cinclus_rpc::{Hits, QueryAnswer, QueryPlan, SearchPlan};
 use cinclus_types::{Keys, PartitionId, Tick};
 
@@ -29,19 +29,27 @@ pub fn search(
     plan: &SearchPlan,
     at: Tick,
 ) -> Result<Hits, SegmentError> {
-    let scan = scan(segments, partitions, plan, at)?;
+    search_at_once(&scan(segments, partitions, plan, at)?, &Cancelled::default())
+}
+
+fn search_at_once(scan: &Scan, others: &Cancelled) -> Result<Hits, SegmentError> {
+    let plan = scan.plan();
     let best = match plan.group_by {
-        None => ranked(collect(&scan, tops(plan))?),
+        None => ranked(collect(scan, tops(plan), others)?),
         Some(_) => {
-            let best = collect(&scan, groups(plan))?;
-            if plan.group_size <= 1 { ranked(best) } else { ranked(collect(&scan, members_of(&best, plan))?) }
+            let best = collect(scan, groups(plan), others)?;
+            if plan.group_size <= 1 {
+                ranked(best)
+            } else {
+                ranked(collect(scan, members_of(&best, plan), others)?)
+            }
         }
     };
-    hits(&scan, best)
+    hits(scan, best)
 }
 
 /// As [`search`], on the compute pool: in slices of about a millisecond, on all its threads, and no further
-/// when the caller has gone. What is small is done at once.
+/// when the caller has gone. What is small is done at once, one slice in one piece.
 ///
 /// # Errors
 /// As [`search`].
@@ -52,8 +60,14 @@ pub async fn search_on(
     plan: &SearchPlan,
     at: Tick,
 ) -> Result<Hits, SegmentError> {
-    let scan = Arc::new(scan(segments, partitions, plan, at)?);
-    let compute = if scan.is_small() { &Compute::inline() } else { compute };
+    let scan = scan(segments, partitions, plan, at)?;
+    if scan.is_small() {
+        return search_at_once(&scan, &Cancelled::default());
+    }
+    if scan.slices().len() == 1 {
+        return compute.run_cancellable(move |others| search_at_once(&scan, others)).await;
+    }
+    let scan = Arc::new(scan);
     let best = match plan.group_by {
         None => ranked(collect_on(compute, &scan, || tops(plan)).await?),
         Some(_) => {
@@ -148,8 +162,12 @@ fn ranked(collectors: Vec<impl Collector>) -> Vec<Vec<Candidate>> {
     collectors.into_iter().map(Collector::finish).collect()
 }
 
-fn collect<C: Collector>(scan: &Scan, mut collectors: Vec<C>) -> Result<Vec<C>, SegmentError> {
-    scan.run_all(&mut collectors)?;
+fn collect<C: Collector>(
+    scan: &Scan,
+    mut collectors: Vec<C>,
+    others: &Cancelled,
+) -> Result<Vec<C>, SegmentError> {
+    scan.run_all(&mut collectors, others)?;
     Ok(collectors)
 }
 
@@ -165,8 +183,8 @@ async fn collect_on<C: Collector>(
         let mut collectors = collectors();
         while let Some(slice) = slices.get(next.fetch_add(1, Ordering::Relaxed)).cloned() {
             let scan = scan.clone();
-            let work = move || (scan.run(slice, &mut collectors), collectors);
-            let (outcome, back) = compute.run(work).await;
+            let work = move |others: &Cancelled| (scan.run(slice, &mut collectors, others), collectors);
+            let (outcome, back) = compute.run_cancellable(work).await;
             outcome?;
             collectors = back;
         }

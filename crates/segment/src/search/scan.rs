@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
+use cinclus_env::Cancelled;
 use cinclus_rpc::SearchPlan;
 use cinclus_types::{Column, ColumnData, FieldId, Metric};
 
@@ -23,9 +24,9 @@ const QUERIES: usize = 64;
 /// Bytes that are read, once for each query, in about a millisecond.
 const SLICE_BYTES: usize = 8 << 20;
 /// A search of no more rows, …
-const SMALL_ROWS: usize = 2048;
+const SMALL_ROWS: usize = 4096;
 /// … and no more floats for all queries together, is done where it was asked for.
-const SMALL_FLOATS: usize = 256 << 10;
+const SMALL_FLOATS: usize = 512 << 10;
 /// Scores that are passed over together if none is good enough.
 const SKIP: usize = 32;
 
@@ -97,9 +98,11 @@ impl Scan {
         &self,
         blocks: Range<usize>,
         collectors: &mut [impl Collector],
+        others: &Cancelled,
     ) -> Result<(), SegmentError> {
         let mut scores = Vec::new();
         for (number, block) in &self.blocks[blocks] {
+            others.give_way();
             let member = self.members.member(*number);
             if let Some((part, picked)) = self.part(*number, member, block)? {
                 self.block(&part, picked.picked(), collectors, &mut scores)?;
@@ -109,8 +112,12 @@ impl Scan {
     }
 
     /// As [`Scan::run`], over all blocks.
-    pub(super) fn run_all(&self, collectors: &mut [impl Collector]) -> Result<(), SegmentError> {
-        self.run(0..self.blocks.len(), collectors)
+    pub(super) fn run_all(
+        &self,
+        collectors: &mut [impl Collector],
+        others: &Cancelled,
+    ) -> Result<(), SegmentError> {
+        self.run(0..self.blocks.len(), collectors, others)
     }
 
     fn part<'b>(
