@@ -22,6 +22,8 @@ use crate::growing::{Block, RowRun, RowTicks, filled};
 const BATCH_ROWS: usize = 8192;
 /// Bytes that are encoded in one go.
 const BATCH_BYTES: usize = 1 << 20;
+/// Room for what stands around the columns.
+const ENDS_BYTES: usize = 16 << 10;
 /// Bytes of a page.
 const PAGE_BYTES: usize = 1 << 20;
 
@@ -173,7 +175,10 @@ fn writer(
         .map_err(|error| FileError::misfit(object, error))
 }
 
-fn finish(object: &str, writer: ArrowWriter<Vec<u8>>) -> Result<Vec<u8>, FileError> {
+fn finish(object: &str, mut writer: ArrowWriter<Vec<u8>>) -> Result<Vec<u8>, FileError> {
+    // All columns are put behind each other now. A file that grows piece by piece would be copied twice.
+    let expected = writer.in_progress_size() + ENDS_BYTES;
+    writer.inner_mut().reserve_exact(expected);
     let mut file = writer.into_inner().map_err(|error| FileError::misfit(object, error))?;
     seal(object, &mut file)?;
     Ok(file)
