@@ -19,8 +19,8 @@ def test_a_server_that_is_killed_paused_and_stopped_loses_nothing(tmp_path):
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
     assert report["good"] and report["verdict"] == "nothing lost, nothing repeated"
-    assert {each: report[each] for each in ["lost", "repeated", "stray", "stale"]} == dict.fromkeys(
-        ["lost", "repeated", "stray", "stale"], 0)
+    assert {each: report[each] for each in ["lost", "repeated", "stray", "torn", "stale"]} == dict.fromkeys(
+        ["lost", "repeated", "stray", "torn", "stale"], 0)
     assert [fault["fault"] for fault in report["faults"]] == ["kill", "pause", "stop"]
     counts = report["counts"]
     assert counts["acknowledged"] > 20 and counts["reads"] > 20 and counts["compared"] > 20, counts

@@ -29,6 +29,7 @@ use crate::remote_coord::{RemoteCoord, Seat};
 use crate::remote_node::RemoteNode;
 use crate::remote_worker::RemoteWorker;
 use crate::scene::Scene;
+use crate::stores::late::Late;
 use crate::stores::log::SeamLog;
 use crate::stores::meta::SeamMeta;
 use crate::stores::objects::SeamObjects;
@@ -81,6 +82,7 @@ pub struct Cluster {
 struct Shared {
     meta: DynMetaStore,
     objects: Arc<dyn ObjectStore>,
+    late: Late,
     slots: Mutex<Vec<Slot>>,
     coords: Mutex<Vec<Seated>>,
     /// The services' own machine.
@@ -115,6 +117,7 @@ impl Cluster {
         let shared = Shared {
             meta: stored(world),
             objects,
+            late: world.late.clone(),
             slots: Mutex::default(),
             coords: Mutex::default(),
             services,
@@ -160,13 +163,19 @@ impl Cluster {
         self.slots().iter().for_each(|slot| slot.env.tasks.check());
     }
 
+    /// Whether it is broken in this way.
+    fn is(&self, mutation: Mutation) -> bool {
+        self.shared.world.mutation == Some(mutation)
+    }
+
     fn env(&self, member: &Member, tasks: TaskGroup) -> Env {
         let seed = self.shared.world.random.fork(&member.name).seed();
         Env { clock: member.clock(), tasks, ..Env::test(seed) }
     }
 
     fn meta(&self, member: &Member) -> DynMetaStore {
-        Arc::new(SeamMeta { inner: self.shared.meta.clone(), member: member.clone() })
+        let forgets_conditions = self.is(Mutation::LateCommitsWithoutConditions);
+        Arc::new(SeamMeta { forgets_conditions, ..SeamMeta::of(&self.shared.meta, member) })
     }
 
     /// Starts a node.
@@ -180,8 +189,9 @@ impl Cluster {
         let meta = self.meta(&member);
         let collections = Collections::open(meta.clone(), &env).await?;
         let segments = Segments::open(meta, &env).await?;
+        let late = self.shared.late.clone();
         let objects: Arc<dyn ObjectStore> =
-            Arc::new(SeamObjects { inner: self.shared.objects.clone(), member: member.clone() });
+            Arc::new(SeamObjects { inner: self.shared.objects.clone(), member: member.clone(), late });
         let worker: Arc<dyn WorkerApi> = Arc::new(Worker::new(objects.clone(), env.clone()));
         let worker = Arc::new(RemoteWorker { from: member.clone(), worker });
         let parts = NodeParts {
@@ -193,7 +203,7 @@ impl Cluster {
             workers: Arc::new(OneWorker(worker)),
             env: env.clone(),
         };
-        let unproved = self.shared.world.mutation == Some(Mutation::StrongWithoutProof);
+        let unproved = self.is(Mutation::StrongWithoutProof);
         let proof = if unproved { OwnershipProof::Lock } else { OwnershipProof::TimeTick };
         let config = NodeConfig { proof, ..self.shared.world.plan.of_process() };
         let node = Node::new(parts, config);
@@ -206,7 +216,7 @@ impl Cluster {
     fn ticks_for(&self, member: &Member) -> DynTickSource {
         let coord = self.coord_for(member, watch::channel(AssignmentView::default()).1);
         let ticks: DynTickSource = Arc::new(CoordTicks(coord));
-        if self.shared.world.mutation == Some(Mutation::StaleTicks) {
+        if self.is(Mutation::StaleTicks) {
             return Arc::new(StaleTicks { inner: ticks, kept: Mutex::default() });
         }
         ticks
@@ -310,7 +320,8 @@ impl Nodes for SimNodes {
             node,
             network: self.cluster.network.clone(),
             terms: self.cluster.terms.clone(),
-            repeats_all: self.cluster.shared.world.mutation == Some(Mutation::RepeatsAppends),
+            repeats_all: self.cluster.is(Mutation::RepeatsAppends),
+            denies_late: self.cluster.is(Mutation::DeniesLateCalls),
         }))
     }
 }

@@ -21,6 +21,8 @@ pub struct Director {
     pub cluster: Cluster,
     /// Its chance.
     pub random: Random,
+    /// Its chance of what is late or drifts, if that happens at all.
+    pub late: Option<Random>,
     /// Who has the logs now.
     pub owner: Arc<Mutex<Option<Slot>>>,
     /// The clients.
@@ -185,6 +187,14 @@ impl Director {
         self.cluster.network.heal();
     }
 
+    /// The chance that something is late: up to `most` in a thousand.
+    fn lateness(&self, most: u64) -> f64 {
+        let chance = |random: &Random| {
+            if random.chance(0.5) { 0.0 } else { random.range(0..most) as f64 / 1_000.0 }
+        };
+        self.late.as_ref().map_or(0.0, chance)
+    }
+
     async fn bad_weather(&self) {
         let chance = |most: u64| {
             if self.below(2) == 0 { 0.0 } else { self.below(most) as f64 / 1_000.0 }
@@ -204,6 +214,9 @@ impl Director {
             answer_lost: chance(60),
             call_repeated: chance(300),
             call_delay: delay(60),
+            meta_late: self.lateness(300),
+            object_late: self.lateness(400),
+            call_late: self.lateness(250),
         };
         self.cluster.scene.set_weather(weather);
         self.wait(5_000).await;
@@ -231,6 +244,16 @@ impl Director {
     /// A calendar jumps, or is put right.
     fn skew(&self) {
         self.count("fault calendar jumps");
+        if let Some(random) = &self.late {
+            self.count("fault clock drifts");
+            let mut members: Vec<Member> =
+                self.cluster.living().into_iter().map(|slot| slot.member).collect();
+            members.extend(self.cluster.seat.holder().map(|(member, _)| member));
+            for member in members {
+                let drifts = [0, 0, 200, -200, 100_000, -100_000];
+                member.set_drift_ppm(drifts[random.range(0..drifts.len() as u64) as usize]);
+            }
+        }
         let spans = [0, 5, -5, 1_000, -1_000, 60_000, -60_000, 7_200_000, -7_200_000];
         let skew = spans[self.below(spans.len() as u64) as usize];
         let coord = self.cluster.seat.holder().map(|(member, _)| member);
@@ -268,6 +291,7 @@ impl Director {
         for slot in self.cluster.living() {
             slot.member.set(Condition::Running);
             slot.member.set_skew_ms(0);
+            slot.member.set_drift_ppm(0);
         }
         for seated in self.cluster.coords() {
             seated.member.set(Condition::Dead);

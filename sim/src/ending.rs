@@ -61,9 +61,11 @@ impl Ending {
         Ending { when: When::AtItsEnd, left: Left::Process }
     }
 
-    /// Does to the disk what the end does.
-    pub fn leave(self, disk: &MemoryDisk) {
+    /// Does to the disk what the end does. `in_place`: something on it overwrites in place, and relies on torn
+    /// writes leaving the old bytes or the new ones.
+    pub fn leave(self, disk: &MemoryDisk, in_place: bool) {
         match self.left {
+            Left::Power(Keep::Random) if in_place => disk.crash(Keep::RandomOverOld),
             Left::Power(keep) => disk.crash(keep),
             Left::Process => disk.restart(),
         }

@@ -15,6 +15,7 @@
 pub mod archive;
 pub mod checkers;
 pub mod cluster;
+pub mod decay;
 pub mod director;
 pub mod disk_faults;
 pub mod ending;
@@ -32,6 +33,7 @@ pub mod remote_worker;
 pub mod run;
 pub mod scenarios;
 pub mod scene;
+pub mod scrolls;
 pub mod shard;
 pub mod stores;
 pub mod storm;

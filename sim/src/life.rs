@@ -63,8 +63,8 @@ impl Life {
     ///
     /// # Errors
     /// What the parts say.
-    pub async fn begin(world: &World, scene: &Scene, (number, peaceful): (u64, bool)) -> Result<Life> {
-        let member = Member::new("server", scene);
+    pub async fn begin(world: &World, member: &Member, (number, peaceful): (u64, bool)) -> Result<Life> {
+        let (member, scene) = (member.clone(), &member.scene);
         let memory = if peaceful { u64::MAX } else { world.plan.memory_bytes };
         let env = Env {
             clock: member.clock(),
@@ -81,7 +81,7 @@ impl Life {
         let coord_api: Arc<dyn CoordApi> = coord.clone();
         let worker = worker(world, Worker::new(objects.clone(), env.clone()));
         let parts = NodeParts {
-            storage: seen(world, scene, &member, &env, &logs),
+            storage: seen(world, &member, number, &env, &logs),
             objects,
             collections: collections.clone(),
             segments: segments.clone(),
@@ -120,7 +120,7 @@ impl Life {
 }
 
 fn disk(world: &World) -> cinclus_env::disk::DynDisk {
-    if world.mutation == Some(Mutation::LyingSync) {
+    if world.mutation == Some(Mutation::LyingSync) || world.lies() {
         Arc::new(LyingDisk(world.disk.clone()))
     } else {
         Arc::new(world.disk.clone())
@@ -136,7 +136,8 @@ fn worker(world: &World, worker: Worker) -> Arc<dyn WorkerApi> {
 }
 
 /// A storage as a member sees it, looked at from outside.
-fn seen(world: &World, scene: &Scene, member: &Member, env: &Env, logs: &DynLogStorage) -> DynLogStorage {
-    let observed = ObservedLog::of(world, scene, logs, env.tasks.clone());
+fn seen(world: &World, member: &Member, life: u64, env: &Env, logs: &DynLogStorage) -> DynLogStorage {
+    let observed = ObservedLog::of(world, &member.scene, logs, env.tasks.clone());
+    let observed = ObservedLog { life, ..observed };
     Arc::new(SeamLog { inner: Arc::new(observed), member: member.clone() })
 }

@@ -12,6 +12,9 @@ use crate::member::{Condition, Member};
 /// How long a caller waits for an answer before it takes it for lost.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long a call that is late is on its way at most.
+const WAY: Duration = Duration::from_secs(20);
+
 /// An answer did not come: what was asked for may have happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoAnswer;
@@ -85,6 +88,34 @@ impl Network {
             to.name
         ));
         answer
+    }
+
+    /// Whether a call is to be late.
+    #[must_use]
+    pub fn delays(&self, from: &Member) -> bool {
+        from.scene.strikes("call late", |weather| weather.call_late)
+    }
+
+    /// Sends a call that arrives when nobody waits for it any more, whatever became of its sender.
+    pub async fn send_late(
+        &self,
+        (from, to): (&Member, &Member),
+        what: &'static str,
+        call: impl Future<Output = ()> + Send + 'static,
+    ) -> NoAnswer {
+        from.pass().await;
+        let (network, sender, receiver) = (self.clone(), from.clone(), to.clone());
+        let (way, patience) = (from.scene.span(WAY), from.scene.span(PATIENCE));
+        from.scene.tasks.spawn("late call", async move {
+            sender.scene.clock.sleep(way).await;
+            if network.passes(&sender, &receiver) && receiver.condition() != Condition::Dead {
+                receiver.before(format!("is asked by {}, late: {what}", sender.name)).await;
+                call.await;
+            }
+        });
+        from.scene.clock.sleep(patience).await;
+        from.pass().await;
+        NoAnswer
     }
 
     /// Whether a call is to be made twice.

@@ -6,17 +6,21 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use cinclus_env::Env;
-use cinclus_env::disk::create_dir_synced;
+use cinclus_env::disk::{DynDisk, create_dir_synced};
 use cinclus_log_storage::DynLogStorage;
 use cinclus_log_storage::woodpecker::roll::RollPolicy;
 use cinclus_log_storage::woodpecker::{LocalConfig, ObjectsConfig, WoodpeckerLocal, WoodpeckerObjects};
-use cinclus_meta::{DynMetaStore, ObjectConfig, ObjectMetaStore};
+use cinclus_meta::{DynMetaStore, EmbeddedMetaStore, ObjectConfig, ObjectMetaStore};
 use cinclus_node::OwnershipProof;
 use cinclus_segment::LocalObjects;
 use object_store::ObjectStore;
 
 use crate::member::Member;
+use crate::mutations::Mutation;
+use crate::mutations::disk::LyingDisk;
+use crate::mutations::objects::CarelessObjects;
 use crate::stores::checkpoints::ObservedMeta;
+use crate::stores::late::Late;
 use crate::stores::meta::SeamMeta;
 use crate::stores::objects::SeamObjects;
 use crate::world::World;
@@ -29,6 +33,8 @@ pub const DIR: &str = "/data";
 pub enum Place {
     /// Logs and segment files on its disk, metadata in memory that outlives it.
     Disk,
+    /// Logs, segment files and metadata on its disk.
+    Files,
     /// Everything on an object storage.
     Objects,
 }
@@ -54,31 +60,34 @@ impl Stores {
     /// What they say.
     pub async fn open(world: &World, member: &Member, env: &Env) -> Result<Stores> {
         match world.place() {
-            Place::Disk => Stores::on_disk(world, member, env).await,
+            Place::Disk | Place::Files => Stores::on_disk(world, member, env).await,
             Place::Objects => Stores::on_objects(world, member, env).await,
         }
     }
 
     async fn on_disk(world: &World, member: &Member, env: &Env) -> Result<Stores> {
-        let bare_meta = world.meta.clone();
-        let meta: DynMetaStore = Arc::new(SeamMeta { inner: bare_meta.clone(), member: member.clone() });
+        let bare_meta = match world.place() {
+            Place::Files => embedded(world, env).await?,
+            Place::Disk | Place::Objects => world.meta.clone(),
+        };
+        let meta: DynMetaStore = Arc::new(SeamMeta::of(&bare_meta, member));
         create_dir_synced(&*env.disk, Path::new(DIR)).await?;
         let config = LocalConfig { roll: roll(world), ..LocalConfig::new(Path::new(DIR).join("wal")) };
         let logs = WoodpeckerLocal::open(config, env.clone(), meta.clone()).await;
         let logs: DynLogStorage = Arc::new(logs.context("the logs do not open")?);
         let objects = LocalObjects::open(env.disk.clone(), Path::new(DIR).join("objects")).await?;
-        let objects = seam(member, Arc::new(objects));
+        let objects = seam(member, Arc::new(objects), Late::default());
         Ok(Stores { meta, bare_meta, logs, objects, proof: OwnershipProof::Lock })
     }
 
     async fn on_objects(world: &World, member: &Member, env: &Env) -> Result<Stores> {
-        let objects = seam(member, world.objects.clone());
+        let objects = seam(member, objects(world), world.late.clone());
         let config = ObjectConfig { snapshot_bytes_min: 16 << 10, ..ObjectConfig::default() };
         let meta = ObjectMetaStore::open(objects.clone(), "cinclus/meta".into(), &config, env).await;
         let checkpoints = world.checkpoints.clone();
         let bare_meta = Arc::new(meta.context("the metadata does not open")?);
         let bare_meta: DynMetaStore = Arc::new(ObservedMeta { inner: bare_meta, checkpoints });
-        let meta: DynMetaStore = Arc::new(SeamMeta { inner: bare_meta.clone(), member: member.clone() });
+        let meta: DynMetaStore = Arc::new(SeamMeta::of(&bare_meta, member));
         let config = ObjectsConfig {
             roll: roll(world),
             probe: false,
@@ -91,10 +100,33 @@ impl Stores {
     }
 }
 
+/// The embedded store, whose writer is a task: one thread has everything here. It waits for its disk on that thread,
+/// so its syncs take no time; all else happens to them that happens to others.
+async fn embedded(world: &World, env: &Env) -> Result<DynMetaStore> {
+    let dir = Path::new(DIR).join("meta");
+    create_dir_synced(&*env.disk, &dir).await?;
+    let config = cinclus_meta::Config { writer_thread: false, ..cinclus_meta::Config::default() };
+    let disk: DynDisk = match world.mutation {
+        Some(Mutation::LyingMeta) => Arc::new(LyingDisk(world.disk.prompt())),
+        Some(_) | None => Arc::new(world.disk.prompt()),
+    };
+    let env = Env { disk, ..env.clone() };
+    let store = EmbeddedMetaStore::open(&dir, &config, &env).await.context("the metadata does not open")?;
+    Ok(Arc::new(ObservedMeta { inner: Arc::new(store), checkpoints: world.checkpoints.clone() }))
+}
+
 fn roll(world: &World) -> RollPolicy {
     RollPolicy { bytes_max: world.plan.log_roll_bytes, age_max: Duration::from_secs(600) }
 }
 
-fn seam(member: &Member, inner: Arc<dyn ObjectStore>) -> Arc<dyn ObjectStore> {
-    Arc::new(SeamObjects { inner, member: member.clone() })
+/// The object storage, broken if it is to be.
+pub(crate) fn objects(world: &World) -> Arc<dyn ObjectStore> {
+    if world.mutation == Some(Mutation::CreatesOver) {
+        return Arc::new(CarelessObjects(world.objects.clone()));
+    }
+    world.objects.clone()
+}
+
+fn seam(member: &Member, inner: Arc<dyn ObjectStore>, late: Late) -> Arc<dyn ObjectStore> {
+    Arc::new(SeamObjects { inner, member: member.clone(), late })
 }

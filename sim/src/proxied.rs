@@ -32,7 +32,7 @@ use crate::shard::schema;
 /// The collection that it works with.
 pub const COLLECTION: &str = "proxied";
 /// The dimensions of a vector.
-const DIM: i64 = 4;
+pub(crate) const DIM: i64 = 4;
 /// As on the wire.
 const STRONG: i32 = 0;
 const SESSION: i32 = 1;
@@ -89,7 +89,7 @@ pub struct ProxyActor {
     pub home: Option<(VChannel, PartitionId)>,
     /// Ticks that it was told.
     pub told: Vec<Tick>,
-    service: Service,
+    pub(crate) service: Service,
     collections: Collections,
 }
 
@@ -106,12 +106,12 @@ pub fn service(behind: Behind, idempotent: bool) -> Service {
     Service::new(Proxy::new(ProxyParts { coord, collections, segments, client, env }, config))
 }
 
-fn pair(key: &str, value: &str) -> KeyValuePair {
+pub(crate) fn pair(key: &str, value: &str) -> KeyValuePair {
     KeyValuePair { key: key.to_owned(), value: value.to_owned() }
 }
 
 /// What a status says that is no success.
-fn checked(status: Option<&Status>) -> Result<(), String> {
+pub(crate) fn checked(status: Option<&Status>) -> Result<(), String> {
     match status {
         Some(status) if status.code == 0 => Ok(()),
         Some(status) => Err(format!("{} ({})", status.reason, status.code)),
@@ -137,7 +137,7 @@ fn rows(keys: &[i64], value: i64) -> Vec<FieldData> {
     vec![longs("key", keys.to_vec()), longs("value", vec![value; keys.len()]), vectors(keys)]
 }
 
-fn column(fields: &[FieldData], name: &str) -> Vec<i64> {
+pub(crate) fn column(fields: &[FieldData], name: &str) -> Vec<i64> {
     let field = fields.iter().find(|field| field.field_name == name);
     match field.and_then(|field| field.field.as_ref()) {
         Some(field_data::Field::Scalars(ScalarField {
@@ -174,6 +174,16 @@ impl ProxyActor {
 
     /// Makes and loads the collection, and waits until it is served; then sends again what has no answer yet.
     pub async fn settle(&mut self) {
+        self.until_served().await;
+        let pending = self.pending.lock().clone();
+        for one in pending {
+            // In a bad life its turn comes again in the next one.
+            self.insist(one).await;
+        }
+    }
+
+    /// Makes and loads the collection, and waits until it is served.
+    pub async fn until_served(&mut self) {
         while let Err(text) = self.create().await {
             tracing::debug!(text, "the collection is not there yet");
             self.clock.sleep(Duration::from_millis(50)).await;
@@ -183,11 +193,6 @@ impl ProxyActor {
         self.home = entry.map(|entry| (entry.vchannels[0].clone(), entry.partitions[0].id));
         while self.query(STRONG, vec![0]).await.is_err() {
             self.clock.sleep(Duration::from_millis(20)).await;
-        }
-        let pending = self.pending.lock().clone();
-        for one in pending {
-            // In a bad life its turn comes again in the next one.
-            self.insist(one).await;
         }
     }
 

@@ -62,6 +62,11 @@ impl CoordApi for RemoteCoord {
     async fn ddl(&self, ddl: Ddl) -> Result<DdlDone, DdlError> {
         let unavailable = |text: &str| DdlError::Unavailable(text.to_owned());
         let (to, coord) = self.seat.holder().ok_or_else(|| unavailable("there is none"))?;
+        if self.network.delays(&self.from) {
+            let late = async move { drop(coord.ddl(ddl).await) };
+            let lost = self.network.send_late((&self.from, &to), "ddl", late).await;
+            return Err(unavailable(&lost.to_string()));
+        }
         let answer = self.network.call((&self.from, &to), "ddl", coord.ddl(ddl)).await;
         answer.unwrap_or_else(|_| Err(unavailable("no answer came")))
     }

@@ -31,6 +31,8 @@ pub struct RemoteNode {
     pub terms: Terms,
     /// Whether appends come twice that nobody can tell apart: a mutation.
     pub repeats_all: bool,
+    /// Whether calls that are late are said not to have happened: a mutation.
+    pub denies_late: bool,
 }
 
 impl RemoteNode {
@@ -49,6 +51,18 @@ impl RemoteNode {
         }
         let (first, second) = (self.call(what, call()), self.call(what, call()));
         futures::join!(first, second).1
+    }
+
+    /// Makes a call that nobody waits for, if it is to be late.
+    async fn late<F: Future<Output = ()> + Send + 'static>(
+        &self,
+        what: &'static str,
+        call: impl FnOnce(Arc<dyn NodeApi>) -> F,
+    ) -> Option<NoAnswer> {
+        if !self.network.delays(&self.from) {
+            return None;
+        }
+        Some(self.network.send_late((&self.from, &self.to), what, call(self.node.clone())).await)
     }
 
     async fn read<T, F: Future<Output = Result<T, ReadError>>>(
@@ -98,6 +112,16 @@ impl LogApi for RemoteNode {
         term: Term,
         batch: Vec<Draft>,
     ) -> Result<Appended, AppendError> {
+        let (of_channel, sent) = (channel.clone(), batch.clone());
+        let late = |node: Arc<dyn NodeApi>| async move { drop(node.append(&of_channel, term, sent).await) };
+        if let Some(lost) = self.late("append", late).await {
+            let lost = lost.to_string();
+            return Err(if self.denies_late {
+                AppendError::NotReady(lost)
+            } else {
+                AppendError::Unknown(lost)
+            });
+        }
         // A network may repeat what the receiver can tell apart.
         let keyed = batch.iter().all(|draft| draft.idempotency_key.is_some() || draft.broadcast.is_some())
             || self.repeats_all;
@@ -134,6 +158,11 @@ impl LogApi for RemoteNode {
         term: Term,
         txn: TxnContext,
     ) -> Result<Appended, AppendError> {
+        let shard = vchannel.clone();
+        let late = |node: Arc<dyn NodeApi>| async move { drop(node.commit_txn(&shard, term, txn).await) };
+        if let Some(lost) = self.late("commit", late).await {
+            return Err(AppendError::Unknown(lost.to_string()));
+        }
         let answer = self.call_again("commit", || self.node.commit_txn(vchannel, term, txn)).await;
         answer.unwrap_or_else(|lost| Err(AppendError::Unknown(lost.to_string())))
     }
@@ -166,11 +195,21 @@ impl LogApi for RemoteNode {
 impl NodeApi for RemoteNode {
     async fn open_channel(&self, channel: &PChannel, term: Term) -> Result<(), NodeError> {
         self.terms.asked(channel, term, self.info.id).await;
+        let log = channel.clone();
+        let late = |node: Arc<dyn NodeApi>| async move { drop(node.open_channel(&log, term).await) };
+        if let Some(lost) = self.late("open", late).await {
+            return Err(NodeError::Unavailable(lost.to_string()));
+        }
         let opened = self.call_again("open", || async { self.node.open_channel(channel, term).await });
         opened.await.unwrap_or_else(|lost| Err(NodeError::Unavailable(lost.to_string())))
     }
 
     async fn close_channel(&self, channel: &PChannel, term: Term) -> Result<(), NodeError> {
+        let log = channel.clone();
+        let late = |node: Arc<dyn NodeApi>| async move { drop(node.close_channel(&log, term).await) };
+        if let Some(lost) = self.late("close", late).await {
+            return Err(NodeError::Unavailable(lost.to_string()));
+        }
         let closed = self.call_again("close", || self.node.close_channel(channel, term)).await;
         closed.unwrap_or_else(|lost| Err(NodeError::Unavailable(lost.to_string())))
     }

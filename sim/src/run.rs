@@ -7,6 +7,7 @@ use crate::checkers::{Evidence, Finding, bounds, check_all, checkpoints, readers
 use crate::history::{Operation, Outcome};
 use crate::mutations::Mutation;
 use crate::scenarios::Scenario;
+use crate::stores::late::Late;
 use crate::world::World;
 
 /// What a run came to.
@@ -44,6 +45,7 @@ pub fn run(scenario: Scenario, seed: u64, keep_trace: bool) -> Report {
 pub fn run_mutated(scenario: Scenario, seed: u64, mutation: Mutation) -> Report {
     let mut world = World::new(seed, false);
     world.mutation = Some(mutation);
+    world.late = Late::tearing(mutation == Mutation::TearsLatePuts);
     #[cfg(feature = "mutations")]
     cinclus_env::mutation::break_on_purpose(&format!("{mutation:?}"));
     let report = run_on(scenario, world);
@@ -52,7 +54,11 @@ pub fn run_mutated(scenario: Scenario, seed: u64, mutation: Mutation) -> Report 
     report
 }
 
-fn run_on(scenario: Scenario, world: World) -> Report {
+fn run_on(scenario: Scenario, mut world: World) -> Report {
+    if scenario == Scenario::Decay {
+        // What a life with room for it took in, the next could not: that is not what is looked at there.
+        world.plan.memory_bytes = u64::MAX;
+    }
     let seed = world.seed;
     let ran = catch_unwind(AssertUnwindSafe(|| scenario.run(&world)));
     if let Err(payload) = ran {
@@ -77,7 +83,7 @@ fn run_on(scenario: Scenario, world: World) -> Report {
     findings.extend(readers::check(&evidence, &reads));
     findings.extend(checkpoints::check(&evidence, &world.checkpoints.all(), &reads));
     findings.extend(segments::check(&evidence, &world.segments.lock()));
-    if matches!(scenario, Scenario::Standalone | Scenario::Objects) {
+    if matches!(scenario, Scenario::Standalone | Scenario::Files | Scenario::Objects) {
         let bound = world.plan.node.recovery_log_bytes_max;
         findings.extend(bounds::check(&evidence, &world.writers.openings(), bound));
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use cinclus_env::{DynClock, Random};
+use cinclus_env::{DynClock, PanicPolicy, Random, TaskGroup};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
@@ -21,6 +21,8 @@ pub struct Scene {
     pub trace: Trace,
     /// How often it happens.
     pub tally: Tally,
+    /// Tasks of nobody's: what is on its way.
+    pub tasks: TaskGroup,
     random: Random,
     weather: Arc<Mutex<Weather>>,
     moments: Arc<AtomicU64>,
@@ -41,6 +43,7 @@ impl Scene {
             clock,
             trace,
             tally,
+            tasks: TaskGroup::new(PanicPolicy::Propagate),
             random,
             weather: Arc::default(),
             moments: Arc::default(),
@@ -86,6 +89,12 @@ impl Scene {
             let micros = self.random.range(0..most.as_micros() as u64 + 1);
             self.clock.sleep(Duration::from_micros(micros)).await;
         }
+    }
+
+    /// A time by chance.
+    #[must_use]
+    pub fn span(&self, most: Duration) -> Duration {
+        Duration::from_micros(self.random.range(0..most.as_micros() as u64 + 1))
     }
 
     /// A moment at a seam at which the life may end.

@@ -11,12 +11,16 @@ pub struct Weather {
     pub meta_lost: f64,
     /// A read of metadata that fails.
     pub meta_read: f64,
+    /// A commit that comes to be when nobody waits for it any more.
+    pub meta_late: f64,
     /// The longest that metadata takes.
     pub meta_delay: Duration,
     /// A write or removal of an object that does not reach the store.
     pub object_before: f64,
     /// One that is done, and whose answer is lost.
     pub object_lost: f64,
+    /// A write or removal that comes to be late, whatever became of its sender.
+    pub object_late: f64,
     /// A read of an object that fails.
     pub object_read: f64,
     /// The longest that an object takes.
@@ -29,6 +33,8 @@ pub struct Weather {
     pub answer_lost: f64,
     /// A call that arrives twice.
     pub call_repeated: f64,
+    /// A call that arrives when nobody waits for its answer any more.
+    pub call_late: f64,
     /// The longest that a call, and an answer, is on its way.
     pub call_delay: Duration,
 }

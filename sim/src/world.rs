@@ -21,7 +21,9 @@ use crate::mutations::log::MutantLog;
 use crate::place::Place;
 use crate::plan::Plan;
 use crate::proxied::AllPending;
+use crate::scrolls::AllScrolls;
 use crate::stores::checkpoints::{Checkpoints, ObservedMeta};
+use crate::stores::late::Late;
 use crate::stores::observed::Writers;
 use crate::tally::Tally;
 use crate::trace::Trace;
@@ -40,6 +42,7 @@ pub struct World {
     pub objects: Arc<dyn ObjectStore>,
     place: Mutex<Place>,
     sessions: AtomicBool,
+    lies: AtomicBool,
     /// What is committed here is durable at once.
     pub meta: DynMetaStore,
     /// What happened.
@@ -60,6 +63,10 @@ pub struct World {
     pub drained: Mutex<bool>,
     /// What clients of the proxy send again.
     pub pending: AllPending,
+    /// What is on its way to the object storage.
+    pub late: Late,
+    /// Iterators that are not at their end.
+    pub scrolls: AllScrolls,
     /// What readers of a log were given.
     pub reads: Mutex<Vec<Read>>,
     /// The segments in the catalog at the end.
@@ -120,6 +127,7 @@ impl World {
             objects: Arc::new(InMemory::new()),
             place: Mutex::new(Place::Disk),
             sessions: AtomicBool::new(false),
+            lies: AtomicBool::new(false),
             meta: Arc::new(meta),
             trace: Trace::new(keep_trace),
             tally: Tally::default(),
@@ -130,6 +138,8 @@ impl World {
             mutation: None,
             drained: Mutex::default(),
             pending: AllPending::default(),
+            late: Late::default(),
+            scrolls: AllScrolls::default(),
             reads: Mutex::default(),
             segments: Mutex::default(),
             findings: Mutex::default(),
@@ -165,6 +175,17 @@ impl World {
     /// Lets clients write transactions of several calls.
     pub fn let_sessions(&self) {
         self.sessions.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the disk says "synced" of what is not. Then the power must not go.
+    #[must_use]
+    pub fn lies(&self) -> bool {
+        self.lies.load(Ordering::Relaxed)
+    }
+
+    /// Lets the disk lie.
+    pub fn let_lie(&self) {
+        self.lies.store(true, Ordering::Relaxed);
     }
 
     /// Keeps what the catalog says of segments at the end.

@@ -82,6 +82,27 @@ async fn a_bad_last_block_is_a_torn_tail_unless_somebody_knows_of_it() {
     }
 }
 
+/// Nothing behind the last block vouches for it, and nobody may remember that it was acknowledged.
+#[tokio::test(start_paused = true)]
+async fn a_last_block_of_which_one_bit_is_wrong_is_damage() {
+    for at in 0..BLOCK {
+        let bit = (at % 8) as u8;
+        let mut machine = log_of_ten(1).await;
+        assert!(machine.disk.flip(&machine.segment_file(2), block_offset(1) + at, bit));
+        let storage = restart(&mut machine).await;
+        let error = try_open(&storage, id(2, 1)).await.err().unwrap();
+        let LogError::Corrupt { segment: 2, block: 1, reason, .. } = &error else { panic!("{at}: {error}") };
+        assert!(reason.contains("one bit of it is wrong"), "{at}: {reason}");
+
+        // Healed, it is there.
+        assert!(machine.disk.flip(&machine.segment_file(2), block_offset(1) + at, bit));
+        drop(storage);
+        let storage = restart(&mut machine).await;
+        drop(try_open(&storage, id(2, 1)).await.unwrap());
+        assert_eq!(texts(&read_from(&storage, MessageId::EARLIEST).await).len(), 10, "{at}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_bad_block_before_a_whole_one_is_damage() {
     for at in [0, 4, 20, 36, 40, BLOCK - 1] {

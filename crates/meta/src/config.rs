@@ -13,10 +13,20 @@ pub struct Config {
     pub queue_max: usize,
     /// How many waiting transactions the embedded store writes with one sync, at most. Default 256.
     pub group_max: usize,
+    /// Whether the embedded store's writer has a thread of its own. Default `true`; if not, its work is a task of
+    /// the runtime that opened the store, and holds that up for every sync: so that a simulation has no second
+    /// thread.
+    pub writer_thread: bool,
 }
 
 impl Default for Config {
     fn default() -> Config {
-        Config { history_bytes_max: 4 << 20, cache_bytes_max: 8 << 20, queue_max: 1024, group_max: 256 }
+        Config {
+            history_bytes_max: 4 << 20,
+            cache_bytes_max: 8 << 20,
+            queue_max: 1024,
+            group_max: 256,
+            writer_thread: true,
+        }
     }
 }

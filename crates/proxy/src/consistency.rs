@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use cinclus_env::mutated;
 use cinclus_rpc::Freshness;
 use cinclus_types::{ConsistencyLevel, Tick};
 
@@ -29,7 +30,8 @@ impl Asked {
     /// The snapshot that an iterator asks for; `None` for its first read and for other reads.
     #[must_use]
     pub fn snapshot(&self) -> Option<Tick> {
-        (self.iterator && self.guarantee > BOUNDED).then_some(Tick(self.guarantee))
+        let fixed = self.iterator && self.guarantee > BOUNDED && !mutated("IteratorReadsAnew");
+        fixed.then_some(Tick(self.guarantee))
     }
 
     /// The freshness of a read of a collection whose level is `default`, asked at `now`. Bounded reads may

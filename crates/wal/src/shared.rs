@@ -1,10 +1,12 @@
 //! What the parts of one Wal share.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
 
 use cinclus_catalog::Claim;
-use cinclus_env::Env;
+use cinclus_env::{Clock, Env};
 use cinclus_log_storage::{LogError, LogStorage};
 use cinclus_rpc::AppendError;
 use cinclus_types::{BroadcastId, MessageId, PChannel, Term, Tick};
@@ -60,25 +62,43 @@ pub(crate) struct Handover {
     pub tick: Tick,
 }
 
+/// How long a broadcast is remembered after it may be forgotten: an append of it that was sent before, and whose
+/// answer nobody waited for, may still be on its way.
+const ON_ITS_WAY: Duration = Duration::from_secs(600);
+
 /// Broadcasts to be forgotten by both instances of the state, each in its own time.
 #[derive(Default)]
 pub(crate) struct Forgotten {
-    feed: Mutex<Vec<BroadcastId>>,
-    writer: Mutex<Vec<BroadcastId>>,
+    feed: Mutex<Forgettable>,
+    writer: Mutex<Forgettable>,
 }
 
+/// Broadcasts, and since when they may be forgotten.
+type Forgettable = VecDeque<(Duration, BroadcastId)>;
+
 impl Forgotten {
-    pub(crate) fn add(&self, broadcast: BroadcastId) {
-        self.feed.lock().push(broadcast);
-        self.writer.lock().push(broadcast);
+    pub(crate) fn add(&self, broadcast: BroadcastId, clock: &dyn Clock) {
+        let now = clock.monotonic();
+        self.feed.lock().push_back((now, broadcast));
+        self.writer.lock().push_back((now, broadcast));
     }
 
-    pub(crate) fn for_feed(&self, forget: impl FnMut(BroadcastId)) {
-        self.feed.lock().drain(..).for_each(forget);
+    pub(crate) fn for_feed(&self, clock: &dyn Clock, forget: impl FnMut(BroadcastId)) {
+        drain(&mut self.feed.lock(), clock, forget);
     }
 
-    pub(crate) fn for_writer(&self, forget: impl FnMut(BroadcastId)) {
-        self.writer.lock().drain(..).for_each(forget);
+    pub(crate) fn for_writer(&self, clock: &dyn Clock, forget: impl FnMut(BroadcastId)) {
+        drain(&mut self.writer.lock(), clock, forget);
+    }
+}
+
+/// Invariant C2: what may come again is known until it cannot.
+fn drain(broadcasts: &mut Forgettable, clock: &dyn Clock, mut forget: impl FnMut(BroadcastId)) {
+    while let Some((since, broadcast)) = broadcasts.front().copied()
+        && since + ON_ITS_WAY <= clock.monotonic()
+    {
+        broadcasts.pop_front();
+        forget(broadcast);
     }
 }
 

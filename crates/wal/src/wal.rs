@@ -227,7 +227,7 @@ impl Wal {
     /// A broadcast need not be remembered any more: the coordinator has persisted that all its
     /// acknowledgements are in (C2).
     pub fn forget_broadcast(&self, broadcast: BroadcastId) {
-        self.inner.shared.forgotten.add(broadcast);
+        self.inner.shared.forgotten.add(broadcast, &*self.inner.shared.env.clock);
     }
 
     /// Stops serving, waits for what is in flight within the configured bound, and closes the storage's

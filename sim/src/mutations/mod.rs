@@ -9,6 +9,7 @@ pub mod calls;
 pub mod disk;
 pub mod log;
 pub mod meta;
+pub mod objects;
 pub mod ticks;
 
 use crate::scenarios::Scenario;
@@ -44,6 +45,18 @@ pub enum Mutation {
     ProxyForgetsRequests,
     /// A log storage whose records are read otherwise than before.
     ChangesRecords,
+    /// An object storage whose puts have no conditions.
+    CreatesOver,
+    /// One that keeps only a half of what is put late.
+    TearsLatePuts,
+    /// A metadata store that forgets the conditions of commits that are late.
+    LateCommitsWithoutConditions,
+    /// A network that says of a call that is late that it did not happen.
+    DeniesLateCalls,
+    /// A disk that lies about syncs of the file of the metadata.
+    LyingMeta,
+    /// A line: an iterator reads each page anew.
+    IteratorReadsAnew,
     /// A line: a writer that goes on with ticks from before it was opened; and a source that kept some.
     StaleTicks,
     /// A line: the acknowledgements of a block are given before it is synced.
@@ -78,6 +91,8 @@ pub enum Mutation {
     AdmitsAnyMemory,
     /// A line: the write-ahead buffers let go of nothing.
     BufferGrows,
+    /// A line: blocks of logs and segment files are read without a look at their checksums.
+    BelievesBytes,
 }
 
 impl Mutation {
@@ -98,7 +113,7 @@ impl Mutation {
     /// Those at the seams.
     #[must_use]
     pub fn seams() -> Vec<(Mutation, Scenario, &'static [&'static str])> {
-        use Scenario::{Cluster, Readers, Standalone};
+        use Scenario::{Cluster, Files, Objects, Readers, Standalone};
         vec![
             (Mutation::LyingSync, Standalone, &["W2"]),
             (Mutation::NoFence, Cluster, &["W3"]),
@@ -115,13 +130,18 @@ impl Mutation {
             (Mutation::StrongWithoutProof, Cluster, &["Q3"]),
             (Mutation::ChangesRecords, Standalone, &["L5"]),
             (Mutation::ProxyForgetsRequests, Standalone, &["W2"]),
+            (Mutation::CreatesOver, Objects, &["W2", "W3", "C1", "C2", "L5"]),
+            (Mutation::TearsLatePuts, Objects, &["availability", "convergence"]),
+            (Mutation::LateCommitsWithoutConditions, Cluster, &["W1", "W2", "W3", "C1", "C2"]),
+            (Mutation::DeniesLateCalls, Cluster, &["W2"]),
+            (Mutation::LyingMeta, Files, &["W2", "W6", "C1", "C2"]),
         ]
     }
 
     /// Those that break a line of the house.
     #[must_use]
     pub fn lines() -> Vec<(Mutation, Scenario, &'static [&'static str])> {
-        use Scenario::{Cluster, Readers, Standalone};
+        use Scenario::{Cluster, Decay, Readers, Standalone};
         vec![
             (Mutation::StaleTicks, Cluster, &["W1"]),
             (Mutation::AcksBeforeSync, Standalone, &["W2"]),
@@ -140,6 +160,8 @@ impl Mutation {
             (Mutation::CountsNoBacklog, Standalone, &["recovery bound"]),
             (Mutation::AdmitsAnyMemory, Standalone, &["memory"]),
             (Mutation::BufferGrows, Standalone, &["memory"]),
+            (Mutation::IteratorReadsAnew, Standalone, &["Q1", "Q3"]),
+            (Mutation::BelievesBytes, Decay, &["L5", "Q1", "W2"]),
         ]
     }
 }

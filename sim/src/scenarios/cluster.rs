@@ -68,6 +68,7 @@ async fn live(world: &World, scene: &Scene) -> Result<()> {
     let director = Director {
         cluster: cluster.clone(),
         random: world.random.fork("director"),
+        late: Some(world.random.fork("late")).filter(|random| random.chance(0.5)),
         owner: Arc::new(Mutex::new(Some(owner))),
         clients: clients.iter().map(|client| client.member.clone()).collect(),
     };

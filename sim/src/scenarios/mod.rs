@@ -1,7 +1,9 @@
 //! What happens in a run, by kind.
 
 pub mod cluster;
+pub mod decay;
 pub mod readers;
+pub mod rivals;
 pub mod standalone;
 
 use crate::place::Place;
@@ -14,6 +16,10 @@ pub enum Scenario {
     Standalone,
     /// A standalone server whose logs, metadata and segment files are on an object storage.
     Objects,
+    /// As [`Scenario::Standalone`], with its metadata in the embedded store on the same disk.
+    Files,
+    /// A standalone server, on a disk or on an object storage, whose stored bits flip.
+    Decay,
     /// Several nodes on shared stores.
     Cluster,
     /// One log and its readers.
@@ -24,8 +30,15 @@ pub enum Scenario {
 
 impl Scenario {
     /// All of them.
-    pub const ALL: [Scenario; 5] =
-        [Scenario::Standalone, Scenario::Objects, Scenario::Cluster, Scenario::Readers, Scenario::Sessions];
+    pub const ALL: [Scenario; 7] = [
+        Scenario::Standalone,
+        Scenario::Files,
+        Scenario::Objects,
+        Scenario::Decay,
+        Scenario::Cluster,
+        Scenario::Readers,
+        Scenario::Sessions,
+    ];
 
     /// What commands call it.
     #[must_use]
@@ -33,6 +46,8 @@ impl Scenario {
         match self {
             Scenario::Standalone => "standalone",
             Scenario::Objects => "objects",
+            Scenario::Files => "files",
+            Scenario::Decay => "decay",
             Scenario::Cluster => "cluster",
             Scenario::Readers => "readers",
             Scenario::Sessions => "sessions",
@@ -49,7 +64,7 @@ impl Scenario {
     #[must_use]
     pub fn checks(self) -> &'static [&'static str] {
         match self {
-            Scenario::Standalone | Scenario::Objects => &[
+            Scenario::Standalone | Scenario::Files | Scenario::Objects => &[
                 "checked: order",
                 "checked: fencing",
                 "checked: durability",
@@ -64,6 +79,14 @@ impl Scenario {
                 "checked: checkpoints",
                 "checked: placements",
                 "checked: segments in the catalog",
+            ],
+            Scenario::Decay => &[
+                "checked: order",
+                "checked: durability",
+                "checked: exactly once",
+                "checked: reads",
+                "checked: refusals for damage",
+                "bits healed",
             ],
             Scenario::Cluster | Scenario::Sessions => &[
                 "checked: order",
@@ -103,10 +126,19 @@ impl Scenario {
     pub(crate) fn run(self, world: &World) {
         match self {
             Scenario::Standalone => standalone::run(world),
-            Scenario::Objects => {
-                world.set_place(Place::Objects);
+            Scenario::Files => {
+                world.set_place(Place::Files);
                 standalone::run(world);
             }
+            Scenario::Objects => {
+                world.set_place(Place::Objects);
+                if world.random.fork("rivals").chance(0.4) {
+                    rivals::run(world);
+                } else {
+                    standalone::run(world);
+                }
+            }
+            Scenario::Decay => decay::run(world),
             Scenario::Cluster => cluster::run(world),
             Scenario::Sessions => {
                 world.let_sessions();

@@ -1,6 +1,8 @@
 //! A standalone server on a disk: power cuts and kills at any operation, effect, or time. Or on an object storage
 //! that is slow, fails, and loses answers: kills at any effect or time.
 
+use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,11 +11,14 @@ use futures::future::join_all;
 
 use crate::checkers::{Finding, memory};
 use crate::disk_faults;
-use crate::ending::{Ending, When};
+use crate::ending::{Ending, Left, When};
 use crate::life::Life;
+use crate::member::Member;
 use crate::place::Place;
 use crate::proxied::ProxyActor;
 use crate::scene::Scene;
+use crate::scrolls::Scroller;
+use crate::shard::Shard;
 use crate::wanted::Wanted;
 use crate::weather::Weather;
 use crate::workload::Actor;
@@ -22,21 +27,27 @@ use crate::world::{Past, World, runtime};
 /// How often the power is looked at.
 const LOOK: Duration = Duration::from_millis(1);
 /// How long collections may take to be served when nothing goes wrong.
-const SETTLE: Duration = Duration::from_secs(120);
+pub(super) const SETTLE: Duration = Duration::from_secs(120);
 /// How long the machine is off.
-const OFF_MS: u64 = 1_000;
+pub(super) const OFF_MS: u64 = 1_000;
 
 /// Some lives that something ends, and one that nothing disturbs.
 pub(crate) fn run(world: &World) {
     let random = world.random.fork("endings");
+    if world.place() == Place::Files && world.random.fork("lies").chance(0.2) {
+        world.tally.count("fault lying syncs");
+        world.let_lie();
+    }
     for _ in 0..world.plan.lives {
-        live(world, Ending::draw(&random));
+        let ending = Ending::draw(&random);
+        // What a disk lied about outlives the process, not the power.
+        live(world, if world.lies() { Ending { left: Left::Process, ..ending } } else { ending });
     }
     live(world, Ending::peaceful());
 }
 
 /// One life.
-fn live(world: &World, ending: Ending) {
+pub(super) fn live(world: &World, ending: Ending) {
     let Past { lives: number, unix_ms } = *world.past.lock();
     runtime(world.random.fork(&format!("runtime {number}")).seed()).block_on(async {
         let clock: DynClock = Arc::new(TokioClock::starting_at(unix_ms));
@@ -68,30 +79,37 @@ fn live(world: &World, ending: Ending) {
         } else {
             Duration::MAX
         };
+        world.late.go_on(&world.objects, &scene);
+        let member = Member::new("server", &scene);
+        let kind = LifeKind { number, peaceful, faulty, rival: false };
+        let mut works = pin!(work(world, &member, kind));
         tokio::select! {
             biased;
             () = scene.stopped() => {}
             () = end_at(&scene, world, deadline) => {}
-            () = work(world, &scene, LifeKind { number, peaceful, faulty }) => {}
+            () = &mut works => {}
         }
+        leave(world, ending);
         world.tally.add("simulated ms", clock.monotonic().as_millis() as u64);
         *world.past.lock() = Past { lives: number + 1, unix_ms: clock.unix_ms() + OFF_MS };
     });
     world.tally.count("lives");
+    world.trace.note(Duration::ZERO, format_args!("disk operations: {}", world.disk.operations()));
+}
+
+/// The end of a life, as its disk sees it: before what the process was doing is dropped, so that nothing is closed
+/// in order.
+fn leave(world: &World, ending: Ending) {
     if !world.disk.is_powered() {
         world.tally.count("fault power cut in an operation");
     }
     disk_faults::clear(&world.disk);
-    ending.leave(&world.disk);
-    world.trace.note(Duration::ZERO, format_args!("disk operations: {}", world.disk.operations()));
+    ending.leave(&world.disk, world.place() == Place::Files);
 }
 
 /// A client of the proxy in a life.
 async fn proxied(world: &World, life: &Life, number: u64) {
-    let of_world = (world.history.clone(), world.pending.clone());
-    let of_life = (life.env.clock.clone(), life.collections.clone());
-    let who = (number, world.random.fork(&format!("proxied {number}")));
-    let mut actor = ProxyActor::new(who, of_life, world.plan.keys, of_world, life.proxy.clone());
+    let mut actor = proxy_actor(world, life, number);
     actor.settle().await;
     for _ in 0..world.plan.operations / 2 {
         if let Err(text) = actor.step().await {
@@ -100,14 +118,38 @@ async fn proxied(world: &World, life: &Life, number: u64) {
     }
 }
 
+fn proxy_actor(world: &World, life: &Life, number: u64) -> ProxyActor {
+    let of_world = (world.history.clone(), world.pending.clone());
+    let of_life = (life.env.clock.clone(), life.collections.clone());
+    let who = (number, world.random.fork(&format!("proxied {number}")));
+    ProxyActor::new(who, of_life, world.plan.keys, of_world, life.proxy.clone())
+}
+
+/// Somebody who reads page after page, those of earlier lives on too.
+async fn scrolls(world: &World, life: &Life, number: u64) {
+    if world.plan.proxied == 0 || !world.random.fork("scrolls").chance(0.5) {
+        return;
+    }
+    let mut actor = proxy_actor(world, life, number);
+    actor.until_served().await;
+    let random = world.random.fork(&format!("scrolls {number}"));
+    let mut scroller = Scroller::new(actor, random, world.scrolls.clone(), world.tally.clone());
+    for _ in 0..world.plan.operations {
+        if let Err(text) = scroller.step().await {
+            world.find(Finding::new("Q1", text));
+        }
+    }
+}
+
 /// Makes the object storage slow and unreliable, often; says whether it fails.
-fn bad_objects(scene: &Scene, random: &Random) -> bool {
+pub(super) fn bad_objects(scene: &Scene, random: &Random) -> bool {
     let chance = |most: u64| if random.chance(0.5) { 0.0 } else { random.range(0..most) as f64 / 1_000.0 };
     let weather = Weather {
         object_before: chance(150),
         object_lost: chance(150),
         object_read: chance(80),
         object_delay: Duration::from_millis(random.range(0..2) * random.range(0..150)),
+        object_late: chance(250),
         ..Weather::default()
     };
     scene.set_weather(weather);
@@ -137,16 +179,19 @@ async fn watch_memory(world: &World, life: &Life) {
 
 /// What is said of a life before it begins.
 #[derive(Clone, Copy)]
-struct LifeKind {
-    number: u64,
+pub(super) struct LifeKind {
+    pub(super) number: u64,
     /// Nothing ends it, and what is wrong with it is wrong.
-    peaceful: bool,
+    pub(super) peaceful: bool,
     /// Its disk fails.
-    faulty: bool,
+    pub(super) faulty: bool,
+    /// Another process may take everything over at any time.
+    pub(super) rival: bool,
 }
 
 /// What clients do in a life.
-async fn work(world: &World, scene: &Scene, LifeKind { number, peaceful, faulty }: LifeKind) {
+pub(super) async fn work(world: &World, member: &Member, kind: LifeKind) {
+    let (scene, LifeKind { number, peaceful, faulty, rival }) = (&member.scene, kind);
     let note = |step: Result<(), String>| {
         if let Err(text) = step
             && world.disk.is_powered()
@@ -156,9 +201,12 @@ async fn work(world: &World, scene: &Scene, LifeKind { number, peaceful, faulty 
         }
     };
     let faulty = faulty || !peaceful && world.plan.is_tight();
-    let life = match Life::begin(world, scene, (number, peaceful)).await {
+    let life = match Life::begin(world, member, (number, peaceful)).await {
         Ok(life) => life,
         Err(error) => {
+            if rival {
+                return scene.note(format_args!("{} does not begin: {error:#}", member.name));
+            }
             // Without power everything fails; whoever looks at the power ends the life.
             if faulty && world.disk.is_powered() {
                 return;
@@ -172,7 +220,7 @@ async fn work(world: &World, scene: &Scene, LifeKind { number, peaceful, faulty 
     };
     let collections = Wanted::of(world, life.coord.clone(), life.client.clone(), &life.env);
     let Ok(shards) = timeout(&*scene.clock, SETTLE, collections.settle(&life.collections)).await else {
-        if world.disk.is_powered() && !faulty {
+        if world.disk.is_powered() && !faulty && !rival {
             world.find(Finding::new("convergence", format!("life {number} is not served after {SETTLE:?}")));
         }
         return;
@@ -181,19 +229,7 @@ async fn work(world: &World, scene: &Scene, LifeKind { number, peaceful, faulty 
         note(Err(refusal));
     }
     let works = (0..world.plan.actors).map(|actor| {
-        let mut actor = Actor {
-            number: number * 1_000 + actor,
-            random: world.random.fork(&format!("actor {number} {actor}")),
-            client: life.client.clone(),
-            clock: life.env.clock.clone(),
-            shards: shards.clone(),
-            keys: world.plan.keys,
-            rows_max: world.plan.rows_max,
-            flushes: world.plan.flushes,
-            sessions: world.sessions(),
-            history: world.history.clone(),
-            told: std::collections::BTreeMap::new(),
-        };
+        let mut actor = self::actor(world, &life, &shards, (number, actor));
         async move {
             note(actor.look_at_all().await);
             for _ in 0..world.plan.operations {
@@ -203,7 +239,8 @@ async fn work(world: &World, scene: &Scene, LifeKind { number, peaceful, faulty 
         }
     });
     let proxied = (0..world.plan.proxied).map(|actor| proxied(world, &life, number * 1_000 + 500 + actor));
-    let all = async { futures::join!(join_all(works), join_all(proxied)) };
+    let scrolls = scrolls(world, &life, number * 1_000 + 800);
+    let all = async { futures::join!(join_all(works), join_all(proxied), scrolls) };
     tokio::select! {
         biased;
         _ = all => {}
@@ -212,6 +249,23 @@ async fn work(world: &World, scene: &Scene, LifeKind { number, peaceful, faulty 
     life.tasks.check();
     if peaceful {
         look_back(world, &life).await;
+    }
+}
+
+/// A client of the shards in a life.
+pub(super) fn actor(world: &World, life: &Life, shards: &[Shard], (number, actor): (u64, u64)) -> Actor {
+    Actor {
+        number: number * 1_000 + actor,
+        random: world.random.fork(&format!("actor {number} {actor}")),
+        client: life.client.clone(),
+        clock: life.env.clock.clone(),
+        shards: shards.to_vec(),
+        keys: world.plan.keys,
+        rows_max: world.plan.rows_max,
+        flushes: world.plan.flushes,
+        sessions: world.sessions(),
+        history: world.history.clone(),
+        told: BTreeMap::new(),
     }
 }
 

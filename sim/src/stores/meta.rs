@@ -16,9 +16,17 @@ pub struct SeamMeta {
     pub inner: DynMetaStore,
     /// Who asks.
     pub member: Member,
+    /// Whether late commits lose their conditions: a mutation.
+    pub forgets_conditions: bool,
 }
 
 impl SeamMeta {
+    /// The store as a member reaches it.
+    #[must_use]
+    pub fn of(inner: &DynMetaStore, member: &Member) -> SeamMeta {
+        SeamMeta { inner: inner.clone(), member: member.clone(), forgets_conditions: false }
+    }
+
     async fn reading(&self) -> Result<(), MetaError> {
         self.member.pass().await;
         self.member.scene.dawdle(|weather| weather.meta_delay).await;
@@ -26,6 +34,31 @@ impl SeamMeta {
             return Err(MetaError::Unavailable("injected".to_owned()));
         }
         Ok(())
+    }
+}
+
+/// How long a commit that is late is on its way at most.
+const WAY: Duration = Duration::from_secs(20);
+/// How long somebody waits for it at most.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+impl SeamMeta {
+    /// Sends a commit that comes to be when nobody waits for it any more, whatever became of its sender.
+    async fn commit_late(&self, mut txn: Txn) -> Result<CommitOutcome, MetaError> {
+        let (scene, inner) = (self.member.scene.clone(), self.inner.clone());
+        if self.forgets_conditions {
+            txn.conditions.clear();
+        }
+        let (way, patience) = (scene.span(WAY), scene.span(PATIENCE));
+        let name = self.member.name.clone();
+        scene.clone().tasks.spawn("late commit", async move {
+            scene.clock.sleep(way).await;
+            let outcome = inner.commit(txn).await;
+            scene.note(format_args!("a late commit of {name} comes to be: {outcome:?}"));
+        });
+        self.member.scene.clock.sleep(patience).await;
+        self.member.pass().await;
+        Err(MetaError::Unknown("no answer came".to_owned()))
     }
 }
 
@@ -52,6 +85,9 @@ impl MetaStore for SeamMeta {
         member.pass().await;
         if scene.strikes("metadata not committed", |weather| weather.meta_before) {
             return Err(MetaError::Unavailable("injected".to_owned()));
+        }
+        if scene.strikes("commit late", |weather| weather.meta_late) {
+            return self.commit_late(txn).await;
         }
         let outcome = self.inner.commit(txn).await?;
         scene.note(format_args!("{} committed metadata: {outcome:?}", member.name));

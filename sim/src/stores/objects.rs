@@ -3,9 +3,11 @@
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use cinclus_env::timeout;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use object_store::path::Path;
@@ -15,6 +17,10 @@ use object_store::{
 };
 
 use crate::member::Member;
+use crate::stores::late::{Effect, Landed, Late};
+
+/// How long somebody waits at most for what is late.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// An object storage as one member reaches it.
 pub struct SeamObjects {
@@ -22,6 +28,8 @@ pub struct SeamObjects {
     pub inner: Arc<dyn ObjectStore>,
     /// Who asks.
     pub member: Member,
+    /// What comes to be late.
+    pub late: Late,
 }
 
 fn injected() -> Error {
@@ -36,6 +44,21 @@ impl SeamObjects {
         self.member.pass().await;
         if scene.strikes("object not read", |weather| weather.object_read) { Err(injected()) } else { Ok(()) }
     }
+}
+
+/// Sends an effect that comes to be late, and waits for it, or not so long. `None` if it is not to be late.
+async fn late(
+    (member, late, inner): (&Member, &Late, &Arc<dyn ObjectStore>),
+    effect: impl FnOnce() -> Effect,
+) -> Option<Landed> {
+    let scene = &member.scene;
+    if !scene.strikes("object late", |weather| weather.object_late) {
+        return None;
+    }
+    let outcome = late.send(inner, scene, effect());
+    let answer = timeout(&*scene.clock, scene.span(PATIENCE), outcome).await;
+    member.pass().await;
+    Some(answer.ok().and_then(std::result::Result::ok).unwrap_or_else(|| Err(injected())))
 }
 
 /// Before an effect.
@@ -71,6 +94,12 @@ impl fmt::Display for SeamObjects {
 impl ObjectStore for SeamObjects {
     async fn put_opts(&self, location: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
         begin(&self.member, format!("puts {location}")).await?;
+        let effect = || Effect::Put(location.clone(), payload.clone(), options.clone());
+        if let Some(put) = late((&self.member, &self.late, &self.inner), effect).await {
+            let put = put?.ok_or_else(injected)?;
+            end(&self.member).await?;
+            return Ok(put);
+        }
         let put = self.inner.put_opts(location, payload, options).await?;
         end(&self.member).await?;
         Ok(put)
@@ -97,11 +126,17 @@ impl ObjectStore for SeamObjects {
 
     fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
         let (before, after) = (self.member.clone(), self.member.clone());
+        let (slow, inner) = (self.late.clone(), self.inner.clone());
         let begun = locations.then(move |location| {
-            let member = before.clone();
+            let (member, slow, inner) = (before.clone(), slow.clone(), inner.clone());
             async move {
                 let location = location?;
                 begin(&member, format!("removes {location}")).await?;
+                if let Some(removed) =
+                    late((&member, &slow, &inner), || Effect::Remove(location.clone())).await
+                {
+                    removed?;
+                }
                 Ok(location)
             }
         });

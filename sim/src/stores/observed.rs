@@ -41,6 +41,10 @@ struct WritersSeen {
     findings: Vec<Finding>,
     acks: u64,
     openings: Vec<Opened>,
+    /// Writers of one log are in processes of their own: acknowledgements travel.
+    apart: bool,
+    /// The first and the last record that each writer was acknowledged.
+    acked_by: BTreeMap<(PChannel, u64), (MessageId, MessageId)>,
 }
 
 impl Writers {
@@ -57,11 +61,23 @@ impl Writers {
         seen.opened
     }
 
+    /// From now on writers of one log are in processes of their own. What was stored before another was open may be
+    /// acknowledged after that; what is sent after that may not.
+    pub fn set_apart(&self) {
+        self.0.lock().apart = true;
+    }
+
     /// The fencing rule as it can be seen from outside: a writer that is not the newest gets no
     /// acknowledgement, and ids only grow. What happens at one instant is seen in any order: it is not judged.
-    fn acked(&self, channel: &PChannel, (writer, now): (u64, Duration), ids: &[MessageId]) {
+    fn acked(&self, channel: &PChannel, (writer, sent, now): (u64, Duration, Duration), ids: &[MessageId]) {
         let seen = &mut *self.0.lock();
         seen.acks += 1;
+        if let (Some(first), Some(last)) = (ids.first(), ids.last()) {
+            let by = seen.acked_by.entry((channel.clone(), writer)).or_insert((*first, *last));
+            *by = (by.0.min(*first), by.1.max(*last));
+        }
+        let now = if seen.apart { sent } else { now };
+        let apart = seen.apart;
         let mut say = |text| seen.findings.push(Finding::new("W3", text));
         let other = seen.newest.get(channel).filter(|newest| newest.number != writer && newest.since < now);
         if let Some(Newest { number, term, .. }) = other {
@@ -71,7 +87,7 @@ impl Writers {
         }
         for id in ids {
             let before = seen.acked.insert(channel.clone(), *id);
-            if before.is_some_and(|before| before >= *id) {
+            if before.is_some_and(|before| before >= *id) && !apart {
                 say(format!("{channel}: {id} was acknowledged after {before:?}"));
             }
         }
@@ -94,7 +110,17 @@ impl Writers {
     #[must_use]
     pub fn findings(&self) -> (Vec<Finding>, u64) {
         let seen = self.0.lock();
-        (seen.findings.clone(), seen.acks)
+        let mut findings = seen.findings.clone();
+        for (((channel, one), (_, last)), ((of, other), (first, _))) in
+            seen.acked_by.iter().zip(seen.acked_by.iter().skip(1))
+        {
+            if channel == of && last >= first {
+                let text =
+                    format!("{channel}: writer {one} was acknowledged {last}, {other} after it {first}");
+                findings.push(Finding::new("W3", text));
+            }
+        }
+        (findings, seen.acks)
     }
 }
 
@@ -156,7 +182,7 @@ impl LogStorage for ObservedLog {
             scene: self.scene.clone(),
         };
         self.tasks.spawn("observed acks", seen.hand_on(queue));
-        Ok(Box::new(ObservedWriter { inner, acks }))
+        Ok(Box::new(ObservedWriter { inner, acks, scene: self.scene.clone() }))
     }
 
     async fn read(&self, channel: &PChannel, from: MessageId) -> Result<Box<dyn LogReader>, LogError> {
@@ -192,22 +218,30 @@ struct Seen {
 
 impl Seen {
     /// Hands acknowledgements on in their order.
-    async fn hand_on(self, mut queue: mpsc::UnboundedReceiver<(AppendAck, AckSender)>) {
-        while let Some((inner, outer)) = queue.recv().await {
+    async fn hand_on(self, mut queue: mpsc::UnboundedReceiver<Sent>) {
+        while let Some(Sent { inner, outer, at }) = queue.recv().await {
             let outcome = inner.await;
             self.scene.note(format_args!("{} writer {} ack {outcome:?}", self.channel, self.number));
             if let Ok(ids) = &outcome {
                 let now = self.scene.clock.monotonic();
-                self.writers.acked(&self.channel, (self.number, now), ids);
+                self.writers.acked(&self.channel, (self.number, at, now), ids);
             }
             outer.resolve(outcome);
         }
     }
 }
 
+/// A batch on its way.
+struct Sent {
+    inner: AppendAck,
+    outer: AckSender,
+    at: Duration,
+}
+
 struct ObservedWriter {
     inner: Box<dyn LogWriter>,
-    acks: mpsc::UnboundedSender<(AppendAck, AckSender)>,
+    acks: mpsc::UnboundedSender<Sent>,
+    scene: Scene,
 }
 
 #[async_trait]
@@ -215,7 +249,8 @@ impl LogWriter for ObservedWriter {
     fn append(&mut self, batch: Vec<Record>) -> AppendAck {
         let (outer, ack) = AppendAck::pair();
         // The task ends only with the life; the ack then says so by itself.
-        let _ = self.acks.send((self.inner.append(batch), outer));
+        let at = self.scene.clock.monotonic();
+        let _ = self.acks.send(Sent { inner: self.inner.append(batch), outer, at });
         ack
     }
 

@@ -7,8 +7,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 
+use super::memory_faults::FaultOperation;
 use super::memory_file::MemoryFile;
-use super::memory_model::{FaultOperation, Model, Node, parent};
+use super::memory_model::{Model, Node, parent};
 use super::{DirEntry, Disk, DiskError, DiskFile, DiskLock, DiskMetadata, Fault, Keep, OpenMode};
 
 /// A model of a disk. Clones are the same disk. Operations that change something are numbered from 1 and
@@ -101,6 +102,24 @@ impl MemoryDisk {
         let Some(Node::File(id)) = model.node(path) else { panic!("{} is not a file", path.display()) };
         model.write(id, offset, &bytes::Bytes::copy_from_slice(bytes));
         model.sync(id);
+    }
+
+    /// All files that are seen, by name, with their bytes.
+    #[must_use]
+    pub fn files(&self) -> Vec<(PathBuf, Vec<u8>)> {
+        self.model.lock().contents()
+    }
+
+    /// Turns one bit of a file round behind everybody's back, as a failing medium would: in what is seen and in
+    /// what is durable. Nothing becomes durable by it. `false` if there is no such bit.
+    pub fn flip(&self, path: &Path, offset: u64, bit: u8) -> bool {
+        self.model.lock().flip(path, offset, bit)
+    }
+
+    /// The same disk, on which syncs take no time: for who waits for them on the thread of everybody else.
+    #[must_use]
+    pub fn prompt(&self) -> MemoryDisk {
+        MemoryDisk { model: self.model.clone(), sync_delay: Arc::default() }
     }
 }
 

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 
-use super::memory_model::{FaultOperation, Inode, Model, powered_off};
+use super::memory_faults::FaultOperation;
+use super::memory_model::{Inode, Model, powered_off};
 use super::{DiskError, DiskFile, MemoryDisk, WriteDone};
 
 #[derive(Clone)]

@@ -10,66 +10,8 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 
 use super::DiskError;
+use super::memory_faults::{Fault, FaultError, FaultOperation, Keep};
 use crate::random::Random;
-
-/// What a crash keeps of the changes that were not synced.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Keep {
-    /// None of them: the worst case for data.
-    Nothing,
-    /// All of them: as if only the process had died.
-    Everything,
-    /// For each file any subset of its writes, each whole, torn at any byte or with a hole of zeros; for
-    /// each directory the first few of its changes. Decided by the disk's seed.
-    Random,
-    /// As [`Keep::Random`], but a hole shows the durable bytes that were there before, zeros only beyond the
-    /// old end: for formats that overwrite in place and rely on a torn write leaving old or new bytes.
-    RandomOverOld,
-}
-
-/// An operation that a [`Fault`] can fail.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FaultOperation {
-    /// Creating a file.
-    Create,
-    /// Reading.
-    Read,
-    /// Writing, or changing the length.
-    Write,
-    /// Making data durable. What was written since the last good sync is then lost from the durable file
-    /// for good, although readers still see it.
-    Sync,
-    /// Making names durable.
-    SyncDir,
-    /// Renaming.
-    Rename,
-    /// Removing.
-    Remove,
-}
-
-/// The error that a [`Fault`] gives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FaultError {
-    /// ENOSPC. A write may have left its first bytes.
-    OutOfSpace,
-    /// EIO.
-    Io,
-}
-
-/// A planned failure.
-#[derive(Clone, Debug)]
-pub struct Fault {
-    /// What fails.
-    pub operation: FaultOperation,
-    /// Only on paths that contain this text; empty for all.
-    pub path_contains: String,
-    /// How it fails.
-    pub error: FaultError,
-    /// Matching operations that still succeed before.
-    pub after: u32,
-    /// Matching operations that fail then.
-    pub times: u32,
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Node {
@@ -285,6 +227,28 @@ impl Model {
         }
     }
 
+    pub(super) fn contents(&self) -> Vec<(PathBuf, Vec<u8>)> {
+        let files = self.seen.iter().filter_map(|(path, node)| Some((path, self.files.get(&node.file()?)?)));
+        files.map(|(path, file)| (path.clone(), file.cache.clone())).collect()
+    }
+
+    pub(super) fn flip(&mut self, path: &Path, offset: u64, bit: u8) -> bool {
+        let id = self.node(path).and_then(Node::file);
+        let Some(file) = id.and_then(|id| self.files.get_mut(&id)) else { return false };
+        let at = offset as usize;
+        if at >= file.cache.len() {
+            return false;
+        }
+        file.cache[at] ^= 1 << bit;
+        if let Some(byte) = file.durable.get_mut(at) {
+            *byte ^= 1 << bit;
+        }
+        for change in &mut file.changes {
+            change.flip(offset, bit);
+        }
+        true
+    }
+
     /// How many bytes of a write that ran out of space are there all the same.
     pub(super) fn torn_len(&self, len: u64) -> u64 {
         self.random.range(0..len + 1)
@@ -395,6 +359,16 @@ impl Change {
         match self {
             Change::Write { offset, bytes } => put(content, *offset as usize, bytes),
             Change::SetLen(len) => content.resize(*len as usize, 0),
+        }
+    }
+
+    /// What is still on its way has the flipped bit too.
+    fn flip(&mut self, at: u64, bit: u8) {
+        let Change::Write { offset, bytes } = self else { return };
+        if let Some(within) = at.checked_sub(*offset).filter(|within| *within < bytes.len() as u64) {
+            let mut flipped = bytes.to_vec();
+            flipped[within as usize] ^= 1 << bit;
+            *bytes = flipped.into();
         }
     }
 

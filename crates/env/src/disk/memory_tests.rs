@@ -256,3 +256,20 @@ async fn the_os_lock_names_its_holder() {
     let refused = disk.lock(&dir.path().join("LOCK")).await.unwrap_err().to_string();
     assert!(refused.contains(&format!("process {}", std::process::id())), "{refused}");
 }
+
+#[tokio::test]
+async fn a_flipped_bit_stays_flipped_and_makes_nothing_durable() {
+    let disk = MemoryDisk::new(3);
+    let path = Path::new("/a");
+    let file = disk.open(path, OpenMode::CreateNew).await.unwrap();
+    disk.sync_dir(Path::new("/")).await.unwrap();
+    file.write_and_sync(0, vec![Bytes::from_static(b"aaaa")]).await.unwrap();
+    file.write_at(2, vec![Bytes::from_static(b"bbbb")]).await.unwrap();
+    assert!(disk.flip(path, 1, 0) && disk.flip(path, 3, 0));
+    assert!(!disk.flip(path, 6, 0) && !disk.flip(Path::new("/b"), 0, 0));
+    assert_eq!(disk.files(), vec![(path.to_owned(), b"a`bcbb".to_vec())]);
+    disk.crash(Keep::Nothing);
+    assert_eq!(disk.files(), vec![(path.to_owned(), b"a`a`".to_vec())]);
+    assert!(disk.flip(path, 1, 0) && disk.flip(path, 3, 0), "it can be healed");
+    assert_eq!(disk.files()[0].1, b"aaaa");
+}

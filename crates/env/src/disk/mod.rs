@@ -11,6 +11,7 @@
 mod error;
 mod helpers;
 mod memory;
+mod memory_faults;
 mod memory_file;
 mod memory_model;
 #[cfg(test)]
@@ -27,7 +28,7 @@ use bytes::Bytes;
 pub use error::DiskError;
 pub use helpers::{create_dir_synced, read_file, replace_file};
 pub use memory::MemoryDisk;
-pub use memory_model::{Fault, FaultError, FaultOperation, Keep};
+pub use memory_faults::{Fault, FaultError, FaultOperation, Keep};
 pub use os::OsDisk;
 
 /// How a file is opened.

@@ -35,6 +35,7 @@ pub struct EmbeddedMetaStore {
     history: Arc<History>,
     /// `None` only while the store is dropped.
     jobs: Option<mpsc::Sender<Job>>,
+    /// `None` if it is a task.
     writer: Option<std::thread::JoinHandle<Option<()>>>,
 }
 
@@ -47,21 +48,34 @@ impl EmbeddedMetaStore {
         let (jobs, queue) = mpsc::channel(config.queue_max.max(1));
         let (opened, open) = oneshot::channel();
         let blocking = Blocking { disk: env.disk.clone(), runtime: Handle::current() };
-        let (directory, config, clock) = (directory.to_owned(), config.clone(), env.clock.clone());
-        let writer = env.tasks.spawn_thread("meta-writer", move || {
-            match start(blocking, &directory, &config, clock) {
-                Ok(writer) => {
-                    let parts = (writer.file.clone(), writer.leases.clone(), writer.history.clone());
-                    let _ = opened.send(Ok(parts));
+        let (directory, of_writer, clock) = (directory.to_owned(), config.clone(), env.clock.clone());
+        let begin = move || match start(blocking, &directory, &of_writer, clock) {
+            Ok(writer) => {
+                let parts = (writer.file.clone(), writer.leases.clone(), writer.history.clone());
+                let _ = opened.send(Ok(parts));
+                Some(writer)
+            }
+            Err(error) => {
+                drop(opened.send(Err(error)));
+                None
+            }
+        };
+        let writer = if config.writer_thread {
+            Some(env.tasks.spawn_thread("meta-writer", move || {
+                if let Some(writer) = begin() {
                     writer.run(queue);
                 }
-                Err(error) => drop(opened.send(Err(error))),
+            }))
+        } else {
+            if let Some(writer) = begin() {
+                env.tasks.spawn("meta-writer", writer.run_as_task(queue));
             }
-        });
+            None
+        };
         let ended = || OpenError::Io { file: PathBuf::new(), reason: "the writer ended".into() };
         let (file, leases, history) = open.await.unwrap_or_else(|_| Err(ended()))?;
         leases.start(Sweep(jobs.downgrade()), &env.tasks);
-        Ok(EmbeddedMetaStore { file, leases, history, jobs: Some(jobs), writer: Some(writer) })
+        Ok(EmbeddedMetaStore { file, leases, history, jobs: Some(jobs), writer })
     }
 
     async fn ask(&self, job: impl FnOnce(super::writer::Reply) -> Job) -> Result<CommitOutcome, MetaError> {

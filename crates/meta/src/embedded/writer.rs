@@ -59,19 +59,32 @@ impl Writer {
     /// Works until every sender of jobs is gone.
     pub(super) fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
         while let Some(job) = jobs.blocking_recv() {
-            let mut next = Some(job);
-            while let Some(job) = next.take() {
-                match job {
-                    Job::Commit(txn, reply) => {
-                        let (group, after) = self.gather((txn, reply), &mut jobs);
-                        self.write(group);
-                        next = after;
-                    }
-                    Job::End(lease, reply) => self.end(lease, reply),
-                }
-            }
+            self.work(job, &mut jobs);
         }
         self.file.close();
+    }
+
+    /// As [`Writer::run`], as a task.
+    pub(super) async fn run_as_task(mut self, mut jobs: mpsc::Receiver<Job>) {
+        while let Some(job) = jobs.recv().await {
+            self.work(job, &mut jobs);
+        }
+        self.file.close();
+    }
+
+    /// Does a job, and those that wait behind it and share its sync.
+    fn work(&mut self, job: Job, jobs: &mut mpsc::Receiver<Job>) {
+        let mut next = Some(job);
+        while let Some(job) = next.take() {
+            match job {
+                Job::Commit(txn, reply) => {
+                    let (group, after) = self.gather((txn, reply), jobs);
+                    self.write(group);
+                    next = after;
+                }
+                Job::End(lease, reply) => self.end(lease, reply),
+            }
+        }
     }
 
     /// Everything that waits and may share a sync with `first`; and the job that may not.

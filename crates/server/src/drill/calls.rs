@@ -22,7 +22,7 @@ const VERSION: &str = "version";
 /// Floats of a vector.
 const DIM: usize = 16;
 /// Shards of the collection.
-const SHARDS: i32 = 2;
+pub(super) const SHARDS: i32 = 2;
 /// After so long there is no answer.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Milvus' code for a disk without space.

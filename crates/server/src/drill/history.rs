@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use cinclus_types::Keys;
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use super::calls::SHARDS;
 use super::request::{Fact, Request, Write};
 use super::violation::{Broken, Violation};
 
@@ -94,10 +96,10 @@ impl History {
     /// under way. A write without an answer that shows has happened, from now on.
     pub(super) fn check(&mut self, found: &[(i64, i64)]) -> Vec<Violation> {
         let mut violations = Vec::new();
-        let mut seen: FxHashSet<i64> = FxHashSet::default();
+        let mut seen: FxHashMap<i64, i64> = FxHashMap::default();
         let mut happened = Vec::new();
         for &(key, version) in found {
-            if !seen.insert(key) {
+            if seen.insert(key, version).is_some() {
                 violations.push(Violation::new(Broken::Repeated, key, "it is there twice"));
                 continue;
             }
@@ -112,17 +114,40 @@ impl History {
         }
         for (&key, known) in &self.keys {
             match known {
-                _ if seen.contains(&key) => {}
+                _ if seen.contains_key(&key) => {}
                 Known { open: Some(open), .. } if !open.there => happened.push((key, *open)),
                 Known { settled, .. } if settled.there => violations.push(missing(key, *settled)),
                 Known { .. } => {}
             }
         }
+        violations.extend(self.torn(&seen));
         for (key, fact) in happened {
             self.settle(key, fact);
         }
         violations.sort_by_key(|violation| violation.key);
         self.once(violations)
+    }
+
+    /// A request is a transaction in each shard: without an answer it happened to all of its rows there, or to none.
+    fn torn(&self, found: &FxHashMap<i64, i64>) -> Vec<Violation> {
+        // Of each such write in each shard, a row that shows it and one that does not.
+        let mut parts: BTreeMap<(i64, i64, u32), [Option<i64>; 2]> = BTreeMap::new();
+        for (&key, known) in &self.keys {
+            let Some(open) = known.open else { continue };
+            let shard = Keys::Int64(vec![key]).shard_of(0, SHARDS as u32);
+            let shows = found.get(&key).copied() == open.there.then_some(open.version);
+            let part = parts.entry((key / KEYS_OF_A_CLIENT, open.version, shard)).or_default();
+            let row = &mut part[usize::from(shows)];
+            *row = Some(row.map_or(key, |first| first.min(key)));
+        }
+        let torn = parts.into_iter().filter_map(|((_, version, shard), part)| {
+            let [Some(without), Some(with)] = part else { return None };
+            let said = format!(
+                "write {version} without an answer is not there, and it is for key {with} of the same shard {shard}"
+            );
+            Some(Violation::new(Broken::Torn, without, said))
+        });
+        torn.collect()
     }
 
     /// A row that is found and was not expected: one that was deleted, or one that nobody wrote.

@@ -1,5 +1,8 @@
 //! The checker sees what is wrong, and nothing else.
 
+use cinclus_types::Keys;
+
+use super::calls::SHARDS;
 use super::history::{History, KEYS_OF_A_CLIENT};
 use super::request::{Request, Write};
 use super::violation::{Broken, Violation};
@@ -101,4 +104,30 @@ fn a_strong_read_shows_what_was_acknowledged_before_it_was_sent() {
     let expected = history.expect(vec![4, 9]);
     let wrong = history.judge(&expected, &[(4, 1), (4, 1), (9, 1)]);
     assert_eq!(kinds(&wrong), [(Broken::Repeated, 4), (Broken::Stale, 9)]);
+}
+
+#[test]
+fn a_write_without_an_answer_is_whole_in_each_shard() {
+    let shard = |key: i64| Keys::Int64(vec![key]).shard_of(0, SHARDS as u32);
+    let (ones, others): (Vec<i64>, Vec<i64>) = (20..40).partition(|key| shard(*key) == 0);
+    assert!(ones.len() > 1 && !others.is_empty());
+    let sent = || {
+        let mut history = history();
+        history.send(&request(Write::Insert, 20..40, 4));
+        history
+    };
+    let with = |keys: &[i64]| truth().into_iter().chain(keys.iter().map(|key| (*key, 4))).collect::<Vec<_>>();
+    // One shard did it, the other did not.
+    assert_eq!(sent().check(&with(&ones)), []);
+    assert_eq!(sent().check(&with(&others)), []);
+    let violations = sent().check(&with(&ones[1..]));
+    assert_eq!(kinds(&violations), [(Broken::Torn, ones[0])]);
+    assert!(violations[0].said.contains("of the same shard"), "{}", violations[0]);
+    // Deletes as well: of the keys of a shard all go, or none.
+    let mut history = history();
+    let keys: Vec<i64> = (0..10).filter(|key| shard(*key) == 0 && *key != 5).collect();
+    assert!(keys.len() > 1);
+    history.send(&request(Write::Delete, keys.iter().copied(), 5));
+    let found: Vec<(i64, i64)> = truth().into_iter().filter(|(key, _)| *key != keys[0]).collect();
+    assert_eq!(kinds(&history.check(&found)), [(Broken::Torn, keys[1])]);
 }

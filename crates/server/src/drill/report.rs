@@ -76,7 +76,7 @@ impl Report {
 
     /// In one sentence.
     pub(super) fn verdict(&self) -> String {
-        let kinds = [Broken::Lost, Broken::Repeated, Broken::Stray, Broken::Stale];
+        let kinds = [Broken::Lost, Broken::Repeated, Broken::Stray, Broken::Torn, Broken::Stale];
         let counts = kinds.map(|broken| (broken, self.count(broken)));
         let broken: Vec<String> = counts
             .iter()
@@ -136,7 +136,7 @@ impl Report {
             let _ = writeln!(out, "  sent again    {retried} until they were answered, {repeats} after that");
         }
         let _ = writeln!(out, "  read          {reads} times under load, {compared} rows compared at rest");
-        for broken in [Broken::Lost, Broken::Repeated, Broken::Stray, Broken::Stale] {
+        for broken in [Broken::Lost, Broken::Repeated, Broken::Stray, Broken::Torn, Broken::Stale] {
             let _ = writeln!(out, "  {:<12}  {}", broken.to_string(), self.count(broken));
         }
         if !self.violations.is_empty() {
@@ -171,6 +171,7 @@ impl Report {
             "lost": self.count(Broken::Lost),
             "repeated": self.count(Broken::Repeated),
             "stray": self.count(Broken::Stray),
+            "torn": self.count(Broken::Torn),
             "stale": self.count(Broken::Stale),
             "first": self.violations.iter().take(TOLD_MAX).collect::<Vec<_>>(),
             "kept": self.kept,

@@ -14,6 +14,8 @@ pub(super) enum Broken {
     Repeated,
     /// A row is there that nobody wrote.
     Stray,
+    /// A write without an answer happened to some of its rows in a shard and not to others.
+    Torn,
     /// A Strong read missed a write that was acknowledged before the read was sent.
     Stale,
 }
@@ -42,6 +44,7 @@ impl fmt::Display for Broken {
             Broken::Lost => "lost",
             Broken::Repeated => "repeated",
             Broken::Stray => "stray",
+            Broken::Torn => "torn",
             Broken::Stale => "stale",
         })
     }

@@ -198,7 +198,10 @@ impl Session {
     }
 
     fn serve(&mut self) {
-        self.shared.forgotten.for_writer(|broadcast| self.live.state.dedup.forget_broadcast(broadcast));
+        let clock = &*self.shared.env.clock;
+        self.shared
+            .forgotten
+            .for_writer(clock, |broadcast| self.live.state.dedup.forget_broadcast(broadcast));
         let mut batch = Batch::default();
         while batch.bytes < self.shared.config.batch_bytes_max
             && let Some(request) = self.gathered.pop()

@@ -102,7 +102,8 @@ impl Feed {
 
     /// A point at which the Wal can be opened again, consistent with the last delivery.
     pub fn cut(&mut self) -> RecoveryCut {
-        self.shared.forgotten.for_feed(|broadcast| self.state.dedup.forget_broadcast(broadcast));
+        let clock = &*self.shared.env.clock;
+        self.shared.forgotten.for_feed(clock, |broadcast| self.state.dedup.forget_broadcast(broadcast));
         RecoveryCut {
             checkpoint: self.cursor.checkpoint(),
             state: snapshot::encode(&self.state),

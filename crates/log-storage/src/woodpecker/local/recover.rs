@@ -1,8 +1,8 @@
 //! What an open makes of the segments that it finds.
 //!
 //! **The torn tail.** A bad block is a torn tail only in the last segment that has records, which has no
-//! footer; behind every id that the opener or an index names; and with no whole BlockHeader record that
-//! fits anywhere after it. Then it was being written when the power went, nobody got an ack for it, and it
+//! footer; behind every id that the opener or an index names; with no whole BlockHeader record that
+//! fits anywhere after it; and if no single bit of it makes the difference. Then it was being written when the power went, nobody got an ack for it, and it
 //! is cut. Everything else is damage, and nothing is touched.
 //!
 //! **The last block is written again** before it is synced. If an fdatasync of an earlier process failed,

@@ -1,6 +1,7 @@
 //! The bytes of block objects.
 
 use bytes::Bytes;
+use cinclus_env::mutated;
 use cinclus_types::MessageId;
 
 use crate::record::StoredRecord;
@@ -66,7 +67,7 @@ pub(super) fn data(object: &Bytes, number: u64, extent: Extent) -> Result<(Block
     let (header, start) = read_head(object, number)?;
     let data = object.slice(start..);
     let computed = crc32fast::hash(&data);
-    if computed != header.crc {
+    if computed != header.crc && !mutated("BelievesBytes") {
         return Err(CodecError::Checksum { stored: header.crc, computed });
     }
     Ok((header, data))
