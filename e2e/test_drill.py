@@ -6,12 +6,26 @@ import signal
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from server import binary
+from test_zero_disk import config
 
 
 def drill(folder: Path, *arguments: str, seconds: float = 120) -> subprocess.CompletedProcess:
     return subprocess.run([str(binary()), "drill", "--dir", str(folder), *arguments], capture_output=True, text=True,
                           timeout=seconds)
+
+
+@pytest.mark.parametrize("metadata", ["objects", "etcd"])
+def test_a_server_without_a_disk_that_is_killed_paused_and_stopped_loses_nothing(tmp_path, metadata):
+    file = tmp_path / "cinclus.yaml"
+    file.write_text(json.dumps(config(metadata)))
+    done = drill(tmp_path, "--config", str(file), "--rounds", "3", "--seed", "7", "--json", seconds=300)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["good"] and report["counts"]["acknowledged"] > 20, report
+    assert [fault["fault"] for fault in report["faults"]] == ["kill", "pause", "stop"]
 
 
 def test_a_server_that_is_killed_paused_and_stopped_loses_nothing(tmp_path):

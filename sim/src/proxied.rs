@@ -31,6 +31,8 @@ use crate::shard::schema;
 
 /// The collection that it works with.
 pub const COLLECTION: &str = "proxied";
+/// How far a Bounded read may lag behind.
+const GRACE: Duration = Duration::from_secs(5);
 /// The dimensions of a vector.
 pub(crate) const DIM: i64 = 4;
 /// As on the wire.
@@ -100,6 +102,7 @@ pub fn service(behind: Behind, idempotent: bool) -> Service {
     let config = ProxyConfig {
         idempotent_requests: idempotent,
         patience: Duration::from_secs(5),
+        graceful_time: GRACE,
         id_block: 64,
         ..ProxyConfig::default()
     };
@@ -242,7 +245,10 @@ impl ProxyActor {
             7 => self.write(self.some_keys(4), Kind::Delete).await,
             8..=10 => self.read(STRONG, Freshness::Strong).await,
             11 => self.read(SESSION, Freshness::AtLeast(told)).await,
-            12 => self.read(BOUNDED, Freshness::AtLeast(Tick::ZERO)).await,
+            12 => {
+                let now = Tick::from_unix_ms(self.clock.unix_ms());
+                self.read(BOUNDED, Freshness::AtLeast(now.minus(GRACE))).await
+            }
             13 => self.read(EVENTUALLY, Freshness::AtLeast(Tick::ZERO)).await,
             14 => self.search().await,
             _ => {
