@@ -22,7 +22,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
 }
 
 /// Fresh seeds of a commit, for each scenario.
-const FRESH: u64 = 32;
+const FRESH: u64 = 20;
 
 /// The tests, the seeds that once failed, and fresh ones.
 pub(crate) fn ci(workspace: &Workspace) -> StepResult {
