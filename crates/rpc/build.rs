@@ -9,6 +9,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     tonic_prost_build::configure()
         .extern_path(".milvus.proto.common", "::cinclus_types::proto::common")
         .extern_path(".milvus.proto.messages", "::cinclus_types::proto::messages")
+        .extern_path(".milvus.proto.streaming.ConsumeMessageReponse", "crate::grpc::delivered::Delivered")
+        .codec_path("crate::grpc::codec::Codec")
         .compile_fds_with_config(descriptors, config)?;
     Ok(())
 }

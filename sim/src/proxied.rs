@@ -21,7 +21,7 @@ use cinclus_types::proto::common::{KeyValuePair, PlaceholderGroup, PlaceholderVa
 use cinclus_types::proto::schema::{
     FieldData, FloatArray, LongArray, ScalarField, VectorField, field_data, i_ds, scalar_field, vector_field,
 };
-use cinclus_types::{PartitionId, Tick, VChannel};
+use cinclus_types::{MessageId, PartitionId, Tick, VChannel};
 use parking_lot::Mutex;
 use prost::Message;
 use tonic::Request;
@@ -300,7 +300,8 @@ impl ProxyActor {
             self.pending.lock().retain(|other| other.number != pending.number);
             let tick = Tick(result.timestamp);
             self.told.push(tick);
-            let appended = Appended { ids: Vec::new(), tick, sealed: Vec::new() };
+            let (ids, sealed, last_confirmed) = (Vec::new(), Vec::new(), MessageId::EARLIEST);
+            let appended = Appended { ids, tick, sealed, last_confirmed };
             return self.history.end(pending.number, Outcome::Appended(appended));
         }
     }

@@ -9,7 +9,7 @@ use cinclus_env::{DynClock, Random};
 use cinclus_rpc::{
     AppendError, Appended, Freshness, QueryAnswer, QueryPlan, ReadError, ShardQuery, ShardRead,
 };
-use cinclus_types::{Advice, ColumnData, FieldId, PartitionId, Tick};
+use cinclus_types::{Advice, ColumnData, FieldId, MessageId, PartitionId, Tick};
 
 use crate::history::{Answer, By, Change, History, Outcome, Wish};
 use crate::shard::{KEY, Shard, VALUE, schema};
@@ -202,7 +202,8 @@ impl Actor {
         let outcome = match self.in_a_session(&shard, &changes, number).await {
             Ok(Some(tick)) => {
                 self.told.entry(at).or_default().push(tick);
-                Outcome::Appended(Appended { ids: Vec::new(), tick, sealed: Vec::new() })
+                let (ids, sealed, last_confirmed) = (Vec::new(), Vec::new(), MessageId::EARLIEST);
+                Outcome::Appended(Appended { ids, tick, sealed, last_confirmed })
             }
             Ok(None) => Outcome::Refused("rolled back".to_owned()),
             Err(error) if error.advice() == Advice::Unknown => Outcome::Unknown(error.to_string()),

@@ -14,8 +14,8 @@ use cinclus_rpc::{
 };
 use cinclus_types::message::{Draft, Header, TxnContext};
 use cinclus_types::{
-    Assignment, AssignmentView, BroadcastId, CollectionId, NodeId, NodeInfo, PChannel, Term, Tick, TxnId,
-    VChannel,
+    Assignment, AssignmentView, BroadcastId, CollectionId, MessageId, NodeId, NodeInfo, PChannel, Term, Tick,
+    TxnId, VChannel,
 };
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -31,7 +31,7 @@ struct Scripted {
 }
 
 fn done(tick: u64) -> Appended {
-    Appended { ids: vec![], tick: Tick(tick), sealed: vec![] }
+    Appended { ids: vec![], tick: Tick(tick), sealed: vec![], last_confirmed: MessageId::EARLIEST }
 }
 
 fn not_ready() -> Result<Appended, AppendError> {

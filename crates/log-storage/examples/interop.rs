@@ -125,7 +125,7 @@ fn record(who: &str, number: usize, size: usize) -> Record {
 fn show(id: MessageId, record: &Record) {
     let hex = |bytes: &[u8]| bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
     let mut line = format!("{}/{} {}", id.segment(), id.entry(), hex(&record.payload));
-    for (name, value) in &record.properties {
+    for (name, value) in record.properties.iter() {
         write!(line, " {}={}", hex(name.as_bytes()), hex(value.as_bytes())).unwrap();
     }
     println!("{line}");

@@ -1,7 +1,7 @@
 //! What a log holds.
 
 use bytes::Bytes;
-use cinclus_types::MessageId;
+use cinclus_types::{MessageId, Properties};
 
 /// One record: bytes and string properties. This is the form that Woodpecker's entries, Kafka's headers
 /// and Pulsar's properties can all carry.
@@ -9,30 +9,27 @@ use cinclus_types::MessageId;
 pub struct Record {
     /// The bytes.
     pub payload: Bytes,
-    /// Names and values, sorted by name, each name once.
-    pub properties: Vec<(String, String)>,
+    /// Names and values.
+    pub properties: Properties,
 }
 
 impl Record {
-    /// A record; the properties are put in order.
+    /// A record.
     #[must_use]
-    pub fn new(payload: impl Into<Bytes>, mut properties: Vec<(String, String)>) -> Record {
-        properties.sort();
-        Record { payload: payload.into(), properties }
+    pub fn new(payload: impl Into<Bytes>, properties: Vec<(String, String)>) -> Record {
+        Record { payload: payload.into(), properties: properties.into() }
     }
 
     /// The value of a property.
     #[must_use]
     pub fn property(&self, name: &str) -> Option<&str> {
-        let at = self.properties.binary_search_by(|(key, _)| key.as_str().cmp(name)).ok()?;
-        Some(&self.properties[at].1)
+        self.properties.get(name)
     }
 
     /// Bytes of payload and properties, as limits and metrics count them.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        let properties: usize = self.properties.iter().map(|(name, value)| name.len() + value.len()).sum();
-        (self.payload.len() + properties) as u64
+        (self.payload.len() + self.properties.text_len()) as u64
     }
 }
 

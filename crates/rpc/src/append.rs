@@ -11,6 +11,8 @@ pub struct Appended {
     pub tick: Tick,
     /// The segments that a flushing message sealed.
     pub sealed: Vec<SegmentId>,
+    /// From here a reader gets everything with a greater tick. The log's beginning if that is not known.
+    pub last_confirmed: MessageId,
 }
 
 /// Why a batch was not appended.

@@ -19,6 +19,9 @@ use tokio::sync::watch;
 use crate::config::ServerConfig;
 use crate::stores::Stores;
 
+/// Ends when another process has taken over; says how.
+pub(crate) type Superseded = BoxFuture<'static, String>;
+
 /// Everything in one process.
 pub(crate) struct Standalone {
     /// This machine.
@@ -27,8 +30,6 @@ pub(crate) struct Standalone {
     pub proxy: Proxy,
     /// Where its data is, in words.
     pub place: String,
-    /// Ends when another process has taken over what this one owns; says how.
-    pub superseded: BoxFuture<'static, String>,
     /// The node's logs, for those who subscribe to them, and what the node is called.
     pub logs: (Arc<dyn LogApi>, NodeId),
     /// Who owns which log.
@@ -38,8 +39,9 @@ pub(crate) struct Standalone {
 }
 
 impl Standalone {
-    /// Opens the stores and starts every role.
-    pub(crate) async fn assemble(config: &ServerConfig) -> anyhow::Result<Standalone> {
+    /// Opens the stores and starts every role. The future ends when another process has taken over what this
+    /// one owns, and says how.
+    pub(crate) async fn assemble(config: &ServerConfig) -> anyhow::Result<(Standalone, Superseded)> {
         let env = Env::os();
         if let Some(limit) = config.memory_limit {
             env.memory.set_limit(limit);
@@ -76,8 +78,9 @@ impl Standalone {
         coord.serve(info, nodes, client.clone()).await?;
         let parts = ProxyParts { coord: coord_api, collections, segments, client, env: env.clone() };
         let proxy = Proxy::new(parts, config.proxy.clone());
-        let (place, superseded) = (stores.place, stores.superseded);
-        Ok(Standalone { env, proxy, place, superseded, logs, assignments, node, _lock: stores.lock })
+        let (place, lock) = (stores.place, stores.lock);
+        let standalone = Standalone { env, proxy, place, logs, assignments, node, _lock: lock };
+        Ok((standalone, stores.superseded))
     }
 
     /// Closes the logs; what is in flight is drained within a bound.

@@ -15,6 +15,7 @@ pub mod key;
 pub mod message;
 pub mod message_id;
 pub mod metric;
+pub mod properties;
 pub mod proto;
 pub mod rows;
 pub mod schema;
@@ -34,6 +35,7 @@ pub use ids::{
 pub use key::{Key, Keys};
 pub use message_id::MessageId;
 pub use metric::Metric;
+pub use properties::{Properties, PropertiesBuilder, PropertiesError, PropertyFields};
 pub use rows::{Column, ColumnData, Rows};
 pub use schema::{CollectionSchema, DataType, FieldSchema};
 pub use strings::Strings;

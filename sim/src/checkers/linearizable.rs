@@ -169,7 +169,7 @@ fn after(states: &BTreeSet<State>, under_way: &BTreeMap<u64, Step>, number: u64)
 mod tests {
     use std::collections::BTreeMap;
 
-    use cinclus_types::{PartitionId, Tick};
+    use cinclus_types::{MessageId, PartitionId, Tick};
 
     use super::*;
     use crate::history::{Answer, By, History};
@@ -194,7 +194,12 @@ mod tests {
     }
 
     fn wrote(history: &History, number: u64) {
-        let appended = cinclus_rpc::Appended { ids: Vec::new(), tick: Tick(1), sealed: Vec::new() };
+        let appended = cinclus_rpc::Appended {
+            ids: Vec::new(),
+            tick: Tick(1),
+            sealed: Vec::new(),
+            last_confirmed: MessageId::EARLIEST,
+        };
         history.end(number, Outcome::Appended(appended));
     }
 

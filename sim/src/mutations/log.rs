@@ -177,7 +177,7 @@ impl ChangingReader {
         self.records += 1;
         if self.records.is_multiple_of(7) {
             // Nobody in the house asks for it.
-            stored.record.properties.push(("zz".to_owned(), "changed".to_owned()));
+            stored.record.properties = stored.record.properties.with("zz", "changed");
         }
     }
 }

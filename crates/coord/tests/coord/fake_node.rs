@@ -12,7 +12,7 @@ use cinclus_rpc::{
     ReadError, SearchAnswer, ShardQuery, ShardSearch, ShardStatistics, Subscription,
 };
 use cinclus_types::message::{Draft, TxnContext};
-use cinclus_types::{BroadcastId, PChannel, Term, Tick, VChannel};
+use cinclus_types::{BroadcastId, MessageId, PChannel, Term, Tick, VChannel};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
@@ -133,7 +133,7 @@ impl FakeNode {
             return Ok(answer.clone());
         }
         let tick = Tick(1_000 + state.logs.len() as u64);
-        let appended = Appended { ids: vec![], tick, sealed: vec![] };
+        let appended = Appended { ids: vec![], tick, sealed: vec![], last_confirmed: MessageId::EARLIEST };
         if let Some(key) = key {
             state.answers.insert(key, appended.clone());
         }

@@ -3,15 +3,14 @@
 //! sliced on reading. Unknown fields are skipped.
 
 use bytes::{BufMut, Bytes};
+use cinclus_types::PropertyFields;
 use prost::encoding::{WireType, decode_key, decode_varint, encode_varint, encoded_len_varint};
 
 use super::codec::CodecError;
 use crate::record::Record;
 
 const PAYLOAD_TAG: u8 = 1 << 3 | 2;
-const PROPERTY_TAG: u8 = 2 << 3 | 2;
-const KEY_TAG: u8 = 1 << 3 | 2;
-const VALUE_TAG: u8 = 2 << 3 | 2;
+const PROPERTIES: u8 = 2;
 
 fn field_len(bytes: usize) -> usize {
     1 + encoded_len_varint(bytes as u64) + bytes
@@ -26,8 +25,7 @@ fn has_payload_field(record: &Record) -> bool {
 #[must_use]
 pub fn encoded_len(record: &Record) -> usize {
     let payload = if has_payload_field(record) { field_len(record.payload.len()) } else { 0 };
-    let property = |(key, value): &(String, String)| field_len(field_len(key.len()) + field_len(value.len()));
-    payload + record.properties.iter().map(property).sum::<usize>()
+    payload + record.properties.fields_len()
 }
 
 /// Appends what stands before the payload bytes.
@@ -40,64 +38,27 @@ pub fn encode_head(record: &Record, out: &mut impl BufMut) {
 
 /// Appends what stands behind the payload bytes.
 pub fn encode_tail(record: &Record, out: &mut impl BufMut) {
-    for (key, value) in &record.properties {
-        out.put_u8(PROPERTY_TAG);
-        encode_varint((field_len(key.len()) + field_len(value.len())) as u64, out);
-        for (tag, text) in [(KEY_TAG, key), (VALUE_TAG, value)] {
-            out.put_u8(tag);
-            encode_varint(text.len() as u64, out);
-            out.put_slice(text.as_bytes());
-        }
-    }
+    record.properties.put_fields(PROPERTIES, out);
 }
 
-/// Reads an entry; the payload is a slice of it.
+/// Reads an entry; payload and properties are slices of it.
 ///
 /// # Errors
 /// [`CodecError::Field`] if it is not a `LogMessageLayout`.
 pub fn decode(entry: &Bytes) -> Result<Record, CodecError> {
-    let mut record = Record::default();
+    let (mut payload, mut properties) = (Bytes::new(), PropertyFields::numbered(PROPERTIES));
     let mut at: &[u8] = entry;
     while !at.is_empty() {
-        let Some(bytes) = next_field(&mut at)? else { continue };
-        match bytes.tag {
-            1 => record.payload = entry.slice_ref(bytes.content),
-            2 => record.properties.push(decode_property(bytes.content)?),
-            _ => {}
-        }
-    }
-    // A map is written in any order.
-    if !record.properties.is_sorted_by(|one, other| one.0 < other.0) {
-        sort_properties(&mut record.properties);
-    }
-    Ok(record)
-}
-
-/// Sorts by name; of a name given twice the last value counts, as protobuf says of maps.
-fn sort_properties(properties: &mut Vec<(String, String)>) {
-    properties.sort_by(|one, other| one.0.cmp(&other.0));
-    let mut unique: Vec<(String, String)> = Vec::with_capacity(properties.len());
-    for property in properties.drain(..) {
-        match unique.last_mut() {
-            Some(last) if last.0 == property.0 => *last = property,
-            _ => unique.push(property),
-        }
-    }
-    *properties = unique;
-}
-
-fn decode_property(mut at: &[u8]) -> Result<(String, String), CodecError> {
-    let mut property = (String::new(), String::new());
-    while !at.is_empty() {
+        let begin = entry.len() - at.len();
         let Some(field) = next_field(&mut at)? else { continue };
-        let text = || std::str::from_utf8(field.content).map_err(|_| wrong("a property is not UTF-8"));
         match field.tag {
-            1 => property.0 = text()?.to_owned(),
-            2 => property.1 = text()?.to_owned(),
+            1 => payload = entry.slice_ref(field.content),
+            2 => properties.add(entry, begin..entry.len() - at.len(), field.content),
             _ => {}
         }
     }
-    Ok(property)
+    let properties = properties.of(entry).map_err(|error| wrong(&error.to_string()))?;
+    Ok(Record { payload, properties })
 }
 
 struct Field<'a> {
@@ -137,6 +98,7 @@ fn wrong(what: &str) -> CodecError {
 mod tests {
     use std::collections::BTreeMap;
 
+    use cinclus_types::Properties;
     use prost::Message;
 
     use super::*;
@@ -166,7 +128,7 @@ mod tests {
             [&b"\x0a\x03xyz"[..], b"\x12\x05\x0a\x01a\x12\x00", b"\x12\x06\x0a\x01b\x12\x012"].concat();
         assert_eq!(bytes, expected);
         let message = LogMessageLayout::decode(bytes.clone()).unwrap();
-        assert_eq!(message.properties.into_iter().collect::<Vec<_>>(), record.properties);
+        assert_eq!(Properties::from_iter(message.properties), record.properties);
         assert_eq!(decode(&bytes).unwrap(), record);
         assert_eq!(encoded(&Record::default()), &b"\x0a\x00"[..]);
         let only_properties = Record::new("", vec![("k".into(), "v".into())]);
@@ -185,7 +147,13 @@ mod tests {
 
     #[test]
     fn anything_else_is_refused() {
-        for bad in [&b"\x0a\x05abc"[..], b"\x0b", b"\xff\xff\xff\xff\xff\xff", b"\x12\x03\x0a\x01\xff"] {
+        for bad in [
+            &b"\x0a\x05abc"[..],
+            b"\x0b",
+            b"\xff\xff\xff\xff\xff\xff",
+            b"\x12\x03\x0a\x01\xff",
+            b"\x12\x02\x0a\x05",
+        ] {
             assert!(decode(&Bytes::copy_from_slice(bad)).is_err(), "{bad:?}");
         }
     }

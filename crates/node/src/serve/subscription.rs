@@ -48,10 +48,9 @@ impl Drop for Subscription {
     }
 }
 
-#[async_trait]
-impl Deliveries for Subscription {
-    async fn next(&mut self) -> Result<Delivery, ConsumeError> {
-        self.scanner.next().await.map_err(|error| match error {
+impl Subscription {
+    fn failed(&self, error: ScanError) -> ConsumeError {
+        match error {
             ScanError::Truncated { earliest } => ConsumeError::Truncated { earliest },
             ScanError::Corrupt(reason) => ConsumeError::Corrupt(self.ending.named(&reason)),
             // A log that its pump cannot read is closed for everybody.
@@ -59,6 +58,17 @@ impl Deliveries for Subscription {
                 Some(corrupt) => ConsumeError::Corrupt(self.ending.named(&corrupt)),
                 None => ConsumeError::Closed(reason),
             },
-        })
+        }
+    }
+}
+
+#[async_trait]
+impl Deliveries for Subscription {
+    async fn next(&mut self) -> Result<Delivery, ConsumeError> {
+        self.scanner.next().await.map_err(|error| self.failed(error))
+    }
+
+    async fn next_together(&mut self, bytes: usize) -> Result<Vec<Delivery>, ConsumeError> {
+        self.scanner.next_together(bytes as u64).await.map_err(|error| self.failed(error))
     }
 }

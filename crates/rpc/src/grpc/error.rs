@@ -44,11 +44,6 @@ pub(super) fn invalid(text: &str) -> StreamingError {
     wire(StreamingCode::InvaildArgument, text.to_owned(), kinds::INVALID, text, &[])
 }
 
-/// A request that does not come when it may.
-pub(super) fn out_of_turn(text: &str) -> StreamingError {
-    wire(StreamingCode::InvalidRequestSeq, text.to_owned(), kinds::INVALID, text, &[])
-}
-
 /// The node stops.
 pub(super) fn on_shutdown() -> StreamingError {
     let text = "the node stops";

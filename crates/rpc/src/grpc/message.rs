@@ -3,13 +3,13 @@
 use cinclus_types::message::body::TimeTickBody;
 use cinclus_types::message::codec::{message_id_from_text, message_id_text};
 use cinclus_types::message::{CodecError, Draft, Encoded, LastConfirmed, Message, Placement};
-use cinclus_types::proto::common::{ImmutableMessage, MessageId as WireId, WalName};
+use cinclus_types::proto::common::{MessageId as WireId, WalName};
 use cinclus_types::proto::messages::Message as WireMessage;
 use cinclus_types::{Checkpoint, MessageId, Term, Tick};
 use tonic::Status;
 
+use super::delivered::{Carried, Delivered};
 use super::proto;
-use super::proto::ConsumeMessageReponse;
 
 /// Property of messages that are not in the log as they are.
 const NOT_PERSISTED: &str = "_np";
@@ -27,7 +27,8 @@ pub(super) fn id_of(wire: &WireId, generation: u16) -> Result<MessageId, CodecEr
 /// A message to be appended.
 pub(super) fn draft_wire(draft: &Draft) -> WireMessage {
     let Encoded { payload, properties } = draft.encode();
-    WireMessage { payload, properties: properties.into_iter().collect() }
+    let text = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+    WireMessage { payload, properties: properties.iter().map(text).collect() }
 }
 
 /// A message to be appended.
@@ -35,48 +36,38 @@ pub(super) fn draft_of(wire: WireMessage) -> Result<Draft, CodecError> {
     Encoded::new(wire.payload, wire.properties).into_draft()
 }
 
-/// A message of the log.
-pub(super) fn stored_wire(message: &Message) -> ConsumeMessageReponse {
-    encoded_wire(message.id(), message.encode())
+/// A message of the log, for a consumer.
+pub(super) fn stored_wire(consumer_id: i64, message: &Message) -> Delivered {
+    encoded_wire(consumer_id, message.id(), message.encode())
 }
 
 /// A TimeTick at the frontier: the log need not hold one there.
-pub(super) fn time_tick_wire(term: Term, checkpoint: Checkpoint) -> ConsumeMessageReponse {
+pub(super) fn time_tick_wire(consumer_id: i64, term: Term, checkpoint: Checkpoint) -> Delivered {
     let draft = Draft::time_tick(TimeTickBody::encode_at(checkpoint.tick));
     let stamped = draft.stamp(checkpoint.tick, term, LastConfirmed::Id(checkpoint.resume));
     let mut encoded = stamped.place(Placement::Nowhere).encode();
-    encoded.properties.push((NOT_PERSISTED.to_owned(), String::new()));
-    encoded_wire(checkpoint.resume, encoded)
+    encoded.properties = encoded.properties.with(NOT_PERSISTED, "");
+    encoded_wire(consumer_id, checkpoint.resume, encoded)
 }
 
-fn encoded_wire(id: MessageId, encoded: Encoded) -> ConsumeMessageReponse {
-    let message = ImmutableMessage {
-        id: Some(id_wire(id)),
-        payload: encoded.payload,
-        properties: encoded.properties.into_iter().collect(),
-    };
-    ConsumeMessageReponse {
-        consumer_id: CONSUMER_ID,
-        message: Some(message),
-        checkpoint: None,
+fn encoded_wire(consumer_id: i64, id: MessageId, encoded: Encoded) -> Delivered {
+    Delivered {
+        consumer_id,
+        message: Carried::outgoing(id, encoded),
         generation: id.generation().into(),
+        ..Delivered::default()
     }
 }
 
-/// There is one consumer in a stream.
-pub(super) const CONSUMER_ID: i64 = 1;
-
 /// A message of the log, and from where to go on after it, if it is the last one that is delivered together.
-pub(super) fn stored_of(wire: ConsumeMessageReponse) -> Result<(Message, Option<Checkpoint>), Status> {
+pub(super) fn stored_of(wire: Delivered) -> Result<(Message, Option<Checkpoint>), Status> {
     let malformed = |text: String| Status::data_loss(format!("a delivered message cannot be read: {text}"));
-    let Some(message) = wire.message else { return Err(malformed("there is none".to_owned())) };
     let generation = u16::try_from(wire.generation).map_err(|error| malformed(error.to_string()))?;
-    let id = message.id.as_ref().ok_or_else(|| malformed("it has no id".to_owned()))?;
-    let id = id_of(id, generation).map_err(|error| malformed(error.to_string()))?;
-    let stored = Encoded::new(message.payload, message.properties).into_stored(id);
-    let stored = stored.map_err(|error| malformed(error.to_string()))?;
+    let (id, encoded) = wire.message.read(generation).map_err(|error| malformed(error.to_string()))?;
+    let stored = encoded.into_stored(id).map_err(|error| malformed(error.to_string()))?;
+    let behind = wire.goes_on_behind.then(|| Checkpoint { resume: id.next(), tick: stored.tick() });
     let checkpoint = wire.checkpoint.map(checkpoint_of).transpose().map_err(malformed)?;
-    Ok((stored, checkpoint))
+    Ok((stored, checkpoint.or(behind)))
 }
 
 /// Where to go on.

@@ -5,15 +5,20 @@
 //! - [`view_service`] tells who owns which log.
 //! - [`remote_log`] is a [`crate::LogApi`] at the other end: `producer` and `remote_deliveries` are its
 //!   streams. [`remote_view`] follows who owns which log.
-//! - `message`, `start`, `error` and `metadata` convert; [`proto`] is generated.
+//! - `message`, `start`, `error` and `metadata` convert; [`proto`] is generated, except for [`delivered`], which
+//!   is what most bytes are sent in; `codec` writes them.
 //!
 //! A producer's stream begins with the answer `create`; answers come in the order of completion and name their
 //! request; `close` is answered when everything before it is. A consumer's stream begins with `create`, then the
-//! client says what it wants. A committed transaction comes as its begin, its bodies and its commit, with nothing
+//! client says what it wants: one or several consumers, each of a VChannel or of the whole log, and later more of
+//! them or fewer. A committed transaction comes as its begin, its bodies and its commit, with nothing
 //! in between. TimeTicks come with the published frontier: they are not stored as they are (property `_np`), and
 //! their id is where to go on.
 
+mod codec;
 mod consume;
+mod consumers;
+pub mod delivered;
 mod error;
 pub mod log_service;
 mod message;

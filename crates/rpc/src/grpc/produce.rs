@@ -1,20 +1,18 @@
 //! A producer's stream, at the log's owner.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use cinclus_types::message::{Draft, Header, Kind, TxnContext};
 use cinclus_types::proto::messages::{self, ManualFlushExtraResponse};
-use cinclus_types::{MessageId, NodeId, PChannel, Term};
+use cinclus_types::{MessageId, PChannel, Term};
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, Stream, StreamExt};
 use prost::Message as _;
-use tokio::sync::watch;
-use tonic::{Status, Streaming};
+use tonic::Status;
 
 use super::error;
-use super::log_service::stopped;
+use super::log_service::{Call, WAL_NAME, stopped};
 use super::message::{draft_of, id_wire};
 use super::proto::produce_request::Request;
 use super::proto::produce_response::Response;
@@ -27,19 +25,6 @@ use crate::{AppendError, Appended, LogApi};
 /// Requests, and bytes of them, that one stream may have under way. Beyond, it is not read any further.
 const IN_FLIGHT_MAX: usize = 1024;
 const IN_FLIGHT_BYTES_MAX: usize = 64 << 20;
-
-/// The WAL's name in Milvus' words.
-const WAL_NAME: &str = "woodpecker";
-
-/// What a stream works with.
-pub(super) struct Producing {
-    pub(super) log: Arc<dyn LogApi>,
-    pub(super) channel: PChannel,
-    pub(super) term: Term,
-    pub(super) node: NodeId,
-    pub(super) stopping: watch::Receiver<bool>,
-    pub(super) inbound: Streaming<ProduceRequest>,
-}
 
 /// Why a stream takes no more requests.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -56,29 +41,23 @@ enum Closing {
 
 /// A stream under way.
 struct State {
-    producing: Producing,
+    call: Call<ProduceRequest>,
     created: bool,
     in_flight: FuturesUnordered<BoxFuture<'static, (usize, ProduceMessageResponse)>>,
     bytes: usize,
     closing: Option<Closing>,
 }
 
-impl Producing {
-    /// The answers: first that the producer is there, then those of its requests as they come.
-    pub(super) fn answers(self) -> impl Stream<Item = Result<ProduceResponse, Status>> + Send {
-        let state = State {
-            producing: self,
-            created: false,
-            in_flight: FuturesUnordered::new(),
-            bytes: 0,
-            closing: None,
-        };
-        futures::stream::unfold(state, |mut state| async move {
-            let answer = state.next().await?;
-            let answer = answer.map(|response| ProduceResponse { response: Some(response) });
-            Some((answer, state))
-        })
-    }
+/// The answers: first that the producer is there, then those of its requests as they come.
+pub(super) fn answers(
+    call: Call<ProduceRequest>,
+) -> impl Stream<Item = Result<ProduceResponse, Status>> + Send {
+    let state = State { call, created: false, in_flight: FuturesUnordered::new(), bytes: 0, closing: None };
+    futures::stream::unfold(state, |mut state| async move {
+        let answer = state.next().await?;
+        let answer = answer.map(|response| ProduceResponse { response: Some(response) });
+        Some((answer, state))
+    })
 }
 
 impl State {
@@ -87,7 +66,7 @@ impl State {
             self.created = true;
             let created = CreateProducerResponse {
                 wal_name: WAL_NAME.to_owned(),
-                producer_server_id: self.producing.node.0,
+                producer_server_id: self.call.node.0,
             };
             return Some(Ok(Response::Create(created)));
         }
@@ -101,10 +80,10 @@ impl State {
                     self.bytes -= bytes;
                     return Some(Ok(Response::Produce(answer)));
                 }
-                () = stopped(&mut self.producing.stopping), if self.closing.is_none() => {
+                () = stopped(&mut self.call.stopping), if self.closing.is_none() => {
                     self.closing = Some(Closing::Stopping);
                 }
-                request = self.producing.inbound.message(), if takes => self.take(request),
+                request = self.call.inbound.message(), if takes => self.take(request),
                 else => return self.over(),
             }
         }
@@ -139,7 +118,7 @@ impl State {
         };
         let bytes = drafts.as_ref().map_or(0, |drafts| drafts.iter().map(|draft| draft.payload.len()).sum());
         self.bytes += bytes;
-        let Producing { log, channel, term, .. } = &self.producing;
+        let Call { log, channel, term, .. } = &self.call;
         let (log, channel, term) = (log.clone(), channel.clone(), *term);
         let append = async move {
             let answer = match drafts {
@@ -210,11 +189,11 @@ async fn answer(
 }
 
 fn nothing() -> Appended {
-    Appended { ids: Vec::new(), tick: cinclus_types::Tick::ZERO, sealed: Vec::new() }
+    let (tick, last_confirmed) = (cinclus_types::Tick::ZERO, MessageId::EARLIEST);
+    Appended { ids: Vec::new(), tick, sealed: Vec::new(), last_confirmed }
 }
 
-/// The id is that of the last message. The last confirmed id is the beginning of the log: what was appended is
-/// not told a better one, and every reader from there misses nothing.
+/// The id is that of the last message.
 fn result(appended: &Appended, txn: Option<TxnContext>) -> ProduceMessageResponseResult {
     let id = appended.ids.last().copied().unwrap_or(MessageId::EARLIEST);
     ProduceMessageResponseResult {
@@ -225,7 +204,7 @@ fn result(appended: &Appended, txn: Option<TxnContext>) -> ProduceMessageRespons
             keepalive_milliseconds: i64::try_from(txn.keepalive.as_millis()).unwrap_or(-1),
         }),
         extra: None,
-        last_confirmed_id: Some(id_wire(MessageId::EARLIEST)),
+        last_confirmed_id: Some(id_wire(appended.last_confirmed)),
         ids: appended.ids.iter().map(MessageId::to_string).collect(),
         sealed: appended.sealed.iter().map(|segment| segment.0).collect(),
     }

@@ -183,5 +183,9 @@ fn appended(result: &ProduceMessageResponseResult) -> Result<Appended, AppendErr
         ids.extend(Some(id).filter(|id| *id != MessageId::EARLIEST));
     }
     let sealed = result.sealed.iter().map(|segment| SegmentId(*segment)).collect();
-    Ok(Appended { ids, tick: Tick(result.timetick), sealed })
+    let generation = ids.last().map_or(0, |id| id.generation());
+    let confirmed = result.last_confirmed_id.as_ref().map(|id| id_of(id, generation)).transpose();
+    let last_confirmed = confirmed.map_err(|error| unreadable(&error.to_string()))?;
+    let last_confirmed = last_confirmed.unwrap_or(MessageId::EARLIEST);
+    Ok(Appended { ids, tick: Tick(result.timetick), sealed, last_confirmed })
 }

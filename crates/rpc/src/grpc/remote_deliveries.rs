@@ -10,15 +10,13 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
 use tonic::{Request, Status, Streaming};
 
+use super::delivered::Delivered;
 use super::error;
 use super::message::stored_of;
 use super::metadata;
 use super::proto::consume_response::Response;
 use super::proto::streaming_node_handler_service_client::StreamingNodeHandlerServiceClient;
-use super::proto::{
-    ConsumeMessageReponse, ConsumeRequest, ConsumeResponse, consume_request,
-    create_v_channel_consumer_response,
-};
+use super::proto::{ConsumeRequest, ConsumeResponse, consume_request, create_v_channel_consumer_response};
 use super::{MESSAGE_BYTES_MAX, start};
 use crate::{ConsumeError, Deliveries, Delivery, DeliveryKind, Subscription, TxnEnds};
 
@@ -26,11 +24,13 @@ use crate::{ConsumeError, Deliveries, Delivery, DeliveryKind, Subscription, TxnE
 pub(super) struct RemoteDeliveries {
     answers: Streaming<ConsumeResponse>,
     _requests: mpsc::Sender<ConsumeRequest>,
-    received: VecDeque<ConsumeMessageReponse>,
+    received: VecDeque<Delivered>,
     /// The transaction that is being received.
     begin: Option<Message>,
     bodies: Vec<Message>,
     log_bytes: u64,
+    /// Why there is no more behind what was given.
+    failed: Option<ConsumeError>,
 }
 
 fn unexpected(what: &str) -> ConsumeError {
@@ -72,7 +72,8 @@ impl RemoteDeliveries {
             None => return Err(unexpected("an empty answer")),
         }
         let (received, begin, bodies) = (VecDeque::new(), None, Vec::new());
-        Ok(RemoteDeliveries { answers, _requests: requests, received, begin, bodies, log_bytes: 0 })
+        let _requests = requests;
+        Ok(RemoteDeliveries { answers, _requests, received, begin, bodies, log_bytes: 0, failed: None })
     }
 
     async fn receive(&mut self) -> Result<(), ConsumeError> {
@@ -91,7 +92,7 @@ impl RemoteDeliveries {
     }
 
     /// Takes in a message; whether something is whole with it.
-    fn take(&mut self, sent: ConsumeMessageReponse) -> Result<Option<Delivery>, ConsumeError> {
+    fn take(&mut self, sent: Delivered) -> Result<Option<Delivery>, ConsumeError> {
         let (message, checkpoint) =
             stored_of(sent).map_err(|status| ConsumeError::Corrupt(status.message().to_owned()))?;
         self.log_bytes += message.payload().len() as u64;
@@ -125,6 +126,9 @@ impl RemoteDeliveries {
 #[async_trait]
 impl Deliveries for RemoteDeliveries {
     async fn next(&mut self) -> Result<Delivery, ConsumeError> {
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
         loop {
             match self.received.pop_front() {
                 Some(sent) => {
@@ -135,5 +139,26 @@ impl Deliveries for RemoteDeliveries {
                 None => self.receive().await?,
             }
         }
+    }
+
+    async fn next_together(&mut self, bytes: usize) -> Result<Vec<Delivery>, ConsumeError> {
+        let mut together = vec![self.next().await?];
+        let mut taken = together[0].log_bytes;
+        while taken < bytes as u64
+            && let Some(sent) = self.received.pop_front()
+        {
+            match self.take(sent) {
+                Ok(Some(delivery)) => {
+                    taken += delivery.log_bytes;
+                    together.push(delivery);
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    self.failed = Some(error);
+                    break;
+                }
+            }
+        }
+        Ok(together)
     }
 }

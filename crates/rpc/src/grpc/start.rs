@@ -18,14 +18,19 @@ pub(super) struct Wanted {
     pub(super) subscription: Subscription,
     pub(super) after: Tick,
     pub(super) batches: bool,
+    pub(super) short_checkpoints: bool,
 }
 
 /// What a client asks for.
-pub(super) fn wanted(channel: &PChannel, request: CreateVChannelConsumerRequest) -> Result<Wanted, String> {
-    let vchannel = Some(request.vchannel).filter(|name| !name.is_empty() && name != channel.name());
+pub(super) fn wanted(
+    channel: &PChannel,
+    mut request: CreateVChannelConsumerRequest,
+) -> Result<Wanted, String> {
+    let vchannel =
+        Some(std::mem::take(&mut request.vchannel)).filter(|name| !name.is_empty() && name != channel.name());
     let mut filter = ScanFilter { vchannel: vchannel.map(VChannel::new), kinds: None };
     let mut after = Tick::ZERO;
-    for wire in request.deliver_filters {
+    for wire in std::mem::take(&mut request.deliver_filters) {
         match wire.filter {
             Some(Filter::TimeTickGt(gt)) => after = after.max(Tick(gt.time_tick)),
             Some(Filter::TimeTickGte(gte)) => after = after.max(Tick(gte.time_tick.saturating_sub(1))),
@@ -37,12 +42,13 @@ pub(super) fn wanted(channel: &PChannel, request: CreateVChannelConsumerRequest)
             None => return Err("a deliver filter without a filter".to_owned()),
         }
     }
-    let from = match request.start.and_then(|start| start.from) {
+    let from = match request.start.take().and_then(|start| start.from) {
         Some(From::Checkpoint(checkpoint)) => ScanFrom::Checkpoint(checkpoint_of(checkpoint)?),
         Some(From::Tick(tick)) => ScanFrom::Tick(Tick(tick)),
-        None => from_policy(request.deliver_policy, after)?,
+        None => from_policy(request.deliver_policy.take(), after)?,
     };
-    Ok(Wanted { subscription: Subscription { from, filter }, after, batches: request.batches })
+    let CreateVChannelConsumerRequest { batches, short_checkpoints, .. } = request;
+    Ok(Wanted { subscription: Subscription { from, filter }, after, batches, short_checkpoints })
 }
 
 fn from_policy(policy: Option<DeliverPolicy>, after: Tick) -> Result<ScanFrom, String> {
@@ -83,6 +89,7 @@ pub(super) fn request(subscription: &Subscription) -> CreateVChannelConsumerRequ
         ignore_pause_consumption: false,
         start: start.map(|from| Start { from: Some(from) }),
         batches: true,
+        short_checkpoints: true,
     }
 }
 
@@ -106,7 +113,8 @@ mod tests {
         {
             let subscription = Subscription { from, filter };
             let got = wanted(&channel, request(&subscription)).unwrap();
-            assert_eq!(got, Wanted { subscription, after: Tick::ZERO, batches: true });
+            let (batches, short_checkpoints) = (true, true);
+            assert_eq!(got, Wanted { subscription, after: Tick::ZERO, batches, short_checkpoints });
         }
     }
 

@@ -17,6 +17,15 @@ pub trait Deliveries: Send + 'static {
     /// # Errors
     /// Why there are no more. What was acknowledged before the log was closed is delivered before the error.
     async fn next(&mut self) -> Result<Delivery, ConsumeError>;
+
+    /// The next delivery, and those behind it that are at hand, until they have so many bytes. Whoever drops the
+    /// future half way loses what it took.
+    ///
+    /// # Errors
+    /// As of [`Deliveries::next`]; what was at hand before the error is given before it.
+    async fn next_together(&mut self, _bytes: usize) -> Result<Vec<Delivery>, ConsumeError> {
+        self.next().await.map(|delivery| vec![delivery])
+    }
 }
 
 /// A node as the owner of logs.

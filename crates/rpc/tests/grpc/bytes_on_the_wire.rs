@@ -61,9 +61,10 @@ async fn a_producer_is_created_answered_and_closed() {
 
     // Segment 5, entry 1, of Woodpecker; tick 1001.
     let id = [field(1, "CAUQAQ=="), number(2, 4)].concat();
-    let beginning = number(2, 4);
+    // The first message of its log: its own id.
+    let confirmed = id.clone();
     let own = [field(1000, "0/5/1"), field(1001, [0x84, 0x07])].concat();
-    let result = [field(1, id), number(2, 1001), field(5, beginning), own].concat();
+    let result = [field(1, id), number(2, 1001), field(5, confirmed), own].concat();
     let answer = field(2, [number(1, 41), field(2, result)].concat());
     assert_eq!(answers.message().await.unwrap().unwrap(), answer);
     assert_eq!(answers.message().await.unwrap().unwrap(), field(3, ""));
@@ -94,9 +95,7 @@ async fn a_consumer_gets_a_transaction_as_begin_bodies_and_commit() {
             message.extend(field(2, payload));
         }
         for (key, value) in all {
-            // An empty value is left out, as every default is.
-            let value = if value.is_empty() { Vec::new() } else { field(2, value) };
-            message.extend(field(3, [field(1, key), value].concat()));
+            message.extend(entry(3, key, value));
         }
         field(2, message)
     };
@@ -146,10 +145,46 @@ async fn a_stream_that_is_not_meant_for_us_fails_with_milvus_code() {
     // Term 4.
     let moved = open(&world, CONSUME, &[("create-consumer", "CgcKA3BfMBAE")]).await.unwrap_err();
     assert_eq!((moved.code(), code(moved.clone())), (tonic::Code::FailedPrecondition, 1));
+}
 
+#[tokio::test]
+async fn a_stream_has_as_many_consumers_as_its_client_wants() {
+    let world = World::new().await;
     let (send, mut answers) = open(&world, CONSUME, &[("create-consumer", P_0_OF_TERM_3)]).await.unwrap();
-    answers.message().await.unwrap().unwrap();
-    // Several consumers at once are not ours to serve.
-    send.send(field(2, "").into()).await.unwrap();
-    assert_eq!(code(answers.message().await.unwrap_err()), 4);
+    assert_eq!(answers.message().await.unwrap().unwrap(), created());
+    let all_of = |vchannel: &str| [field(1, vchannel), field(2, field(1, ""))].concat();
+
+    // Two at once, of which one is not here.
+    let several = field(2, [field(1, all_of("p_0_7v0")), field(1, all_of("p_0_8v0"))].concat());
+    send.send(several.into()).await.unwrap();
+    let answer = answers.message().await.unwrap().unwrap();
+    let opened = [field(4, ""), field(1, number(1, 1))];
+    assert_eq!((answer[0], &answer[2..6]), (opened[0][0], &opened[1][..]), "{answer:?}");
+    assert!(answer.windows(7).any(|text| text == b"p_0_8v0"), "{answer:?}");
+    // One more, of the whole log.
+    send.send(field(1, all_of("")).into()).await.unwrap();
+    assert_eq!(answers.message().await.unwrap().unwrap(), field(3, number(1, 2)));
+
+    world.log.append(&channel(), TERM, vec![delete("one")]).await.unwrap();
+    // Of a response `consume`, behind its length of one or two bytes.
+    let consumer_of = |answer: &[u8]| {
+        let message = if answer[1] < 0x80 { &answer[2..] } else { &answer[3..] };
+        assert_eq!((answer[0], message[0]), (0x12, 0x08), "{answer:?}");
+        message[1]
+    };
+    let mut got = Vec::new();
+    for _ in 0..2 {
+        got.push(consumer_of(&answers.message().await.unwrap().unwrap()));
+    }
+    got.sort_unstable();
+    assert_eq!(got, [1, 2]);
+
+    // What is closed gets nothing more.
+    send.send(field(3, number(1, 1)).into()).await.unwrap();
+    assert_eq!(answers.message().await.unwrap().unwrap(), field(5, number(1, 1)));
+    world.log.append(&channel(), TERM, vec![delete("two")]).await.unwrap();
+    assert_eq!(consumer_of(&answers.message().await.unwrap().unwrap()), 2);
+    send.send(field(4, "").into()).await.unwrap();
+    assert_eq!(answers.message().await.unwrap().unwrap(), field(6, ""));
+    assert_eq!(answers.message().await.unwrap(), None);
 }

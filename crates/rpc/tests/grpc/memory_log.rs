@@ -163,7 +163,9 @@ impl LogApi for MemoryLog {
         }
         if batch.len() == 1 {
             let message = self.store(batch.into_iter().next().unwrap());
-            let appended = Appended { ids: vec![message.id()], tick: message.tick(), sealed: vec![SEGMENT] };
+            let (ids, sealed) = (vec![message.id()], vec![SEGMENT]);
+            let last_confirmed = message.last_confirmed();
+            let appended = Appended { ids, tick: message.tick(), sealed, last_confirmed };
             self.publish(vec![message], None);
             return Ok(appended);
         }
@@ -197,7 +199,8 @@ impl LogApi for MemoryLog {
         let txned = batch.into_iter().map(|draft| Draft { txn: Some(txn), ..draft });
         let stored: Vec<Message> = txned.map(|draft| self.store(draft)).collect();
         let ids = stored.iter().map(Message::id).collect();
-        let appended = Appended { ids, tick: stored[0].tick(), sealed: Vec::new() };
+        let (tick, last_confirmed) = (stored[0].tick(), stored[0].last_confirmed());
+        let appended = Appended { ids, tick, sealed: Vec::new(), last_confirmed };
         let mut state = self.state.lock();
         let open = state.open.iter_mut().find(|(id, _)| *id == txn.txn);
         open.ok_or(AppendError::TxnExpired(txn.txn))?.1.extend(stored);
@@ -208,7 +211,8 @@ impl LogApi for MemoryLog {
         let mut messages = self.close_txn(txn)?;
         let begin = messages.remove(0);
         let commit = self.end(Header::CommitTxn, txn);
-        let appended = Appended { ids: Vec::new(), tick: commit.tick(), sealed: Vec::new() };
+        let (tick, last_confirmed) = (commit.tick(), commit.last_confirmed());
+        let appended = Appended { ids: Vec::new(), tick, sealed: Vec::new(), last_confirmed };
         self.publish(messages, Some(TxnEnds { begin, commit }));
         Ok(appended)
     }

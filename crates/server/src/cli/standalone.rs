@@ -55,7 +55,7 @@ pub(crate) fn run(args: &StandaloneArgs) -> anyhow::Result<()> {
 async fn serve(config: ServerConfig) -> anyhow::Result<()> {
     // The ports first: a second process on them fails before it touches any data.
     let listeners = listen::Listeners::bind(&config).await?;
-    let mut standalone = Standalone::assemble(&config).await?;
+    let (standalone, superseded) = Standalone::assemble(&config).await?;
     let env = standalone.env.clone();
     give_back::start(&env);
     let (service, management) = (listeners.service_addr()?, listeners.management_addr()?);
@@ -64,7 +64,6 @@ async fn serve(config: ServerConfig) -> anyhow::Result<()> {
         env!("CARGO_PKG_VERSION"),
         standalone.place
     );
-    let superseded = std::mem::replace(&mut standalone.superseded, std::future::pending().boxed());
     let (over, ended) = tokio::sync::oneshot::channel();
     let stop = async {
         tokio::select! {

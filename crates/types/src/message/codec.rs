@@ -19,7 +19,7 @@ use super::kind::Kind;
 use super::stage::{Draft, LastConfirmed, Placed, Stamped, Stored};
 use super::txn::TxnContext;
 use crate::proto::messages as wire;
-use crate::{Advice, BroadcastId, MessageId, Term, Tick, TxnId, VChannel};
+use crate::{Advice, BroadcastId, MessageId, Properties, PropertiesBuilder, Term, Tick, TxnId, VChannel};
 
 /// The property keys, Milvus' own.
 pub mod keys {
@@ -58,8 +58,8 @@ pub mod keys {
 pub struct Encoded {
     /// The body.
     pub payload: Bytes,
-    /// Everything else, by ascending key; each key once.
-    pub properties: Vec<(String, String)>,
+    /// Everything else.
+    pub properties: Properties,
 }
 
 /// Why an encoded message cannot be read.
@@ -127,22 +127,19 @@ impl Encoded {
     /// The value of a property.
     #[must_use]
     pub fn property(&self, key: &str) -> Option<&str> {
-        let at = self.properties.binary_search_by(|(name, _)| name.as_str().cmp(key)).ok()?;
-        Some(&self.properties[at].1)
+        self.properties.get(key)
     }
 
     /// Payload and properties together, in bytes.
     #[must_use]
     pub fn byte_len(&self) -> usize {
-        self.payload.len() + self.properties.iter().map(|(key, value)| key.len() + value.len()).sum::<usize>()
+        self.payload.len() + self.properties.text_len()
     }
 
     /// An encoded message of parts in any order.
     #[must_use]
     pub fn new(payload: Bytes, properties: impl IntoIterator<Item = (String, String)>) -> Encoded {
-        let mut properties: Vec<_> = properties.into_iter().collect();
-        properties.sort_unstable();
-        Encoded { payload, properties }
+        Encoded { payload, properties: properties.into_iter().collect() }
     }
 
     /// The draft that a producer sent.
@@ -150,10 +147,87 @@ impl Encoded {
     /// # Errors
     /// The property that is missing or wrong.
     pub fn into_draft(self) -> Result<Draft, CodecError> {
+        Known::of(&self.properties).draft(self.payload)
+    }
+
+    /// The message that the log holds under `id`. It keeps its properties, to be passed on.
+    ///
+    /// # Errors
+    /// The property that is missing or wrong.
+    pub fn into_stored(self, id: MessageId) -> Result<Stored, CodecError> {
+        let known = Known::of(&self.properties);
+        let tick = Tick(base36_of(keys::TICK, known.tick, "a tick in base 36", u64::from_str_radix)?);
+        let term = Term(base36_of(keys::TERM, known.term, "a term in base 36", i64::from_str_radix)?);
+        let last_confirmed = known.last_confirmed(id)?;
+        let stamped: Stamped = known.draft(self.payload)?.stamp(tick, term, last_confirmed);
+        Ok(Stored::from_log(id, stamped, self.properties))
+    }
+}
+
+/// The properties that mean something here, found in one pass.
+#[derive(Default)]
+struct Known<'a> {
+    version: Option<&'a str>,
+    kind: Option<&'a str>,
+    term: Option<&'a str>,
+    tick: Option<&'a str>,
+    last_confirmed: Option<&'a str>,
+    last_confirmed_own: Option<&'a str>,
+    vchannel: Option<&'a str>,
+    header: Option<&'a str>,
+    broadcast: Option<&'a str>,
+    txn: Option<&'a str>,
+    trace: Option<&'a str>,
+    idempotency: Option<&'a str>,
+    cipher: Option<&'a str>,
+    chunk_total: Option<&'a str>,
+}
+
+fn require<'a>(property: &'static str, value: Option<&'a str>) -> Result<&'a str, CodecError> {
+    value.ok_or(CodecError::Missing { property })
+}
+
+fn base36_of<T, E>(
+    property: &'static str,
+    value: Option<&str>,
+    expected: &'static str,
+    parse: impl Fn(&str, u32) -> Result<T, E>,
+) -> Result<T, CodecError> {
+    let text = require(property, value)?;
+    parse(text, 36).map_err(|_| malformed(property, expected, text))
+}
+
+impl<'a> Known<'a> {
+    fn of(properties: &'a Properties) -> Known<'a> {
+        let mut known = Known::default();
+        for (key, value) in properties.iter() {
+            let place = match key {
+                keys::VERSION => &mut known.version,
+                keys::KIND => &mut known.kind,
+                keys::TERM => &mut known.term,
+                keys::TICK => &mut known.tick,
+                keys::LAST_CONFIRMED => &mut known.last_confirmed,
+                keys::LAST_CONFIRMED_OWN => &mut known.last_confirmed_own,
+                keys::VCHANNEL => &mut known.vchannel,
+                keys::HEADER => &mut known.header,
+                keys::BROADCAST => &mut known.broadcast,
+                keys::TXN => &mut known.txn,
+                keys::TRACE => &mut known.trace,
+                keys::IDEMPOTENCY => &mut known.idempotency,
+                keys::CIPHER => &mut known.cipher,
+                keys::CHUNK_TOTAL => &mut known.chunk_total,
+                _ => continue,
+            };
+            *place = Some(value);
+        }
+        known
+    }
+
+    fn draft(&self, payload: Bytes) -> Result<Draft, CodecError> {
         self.refuse_foreign()?;
         let kind = self.kind()?;
         let header = self.header(kind)?;
-        let vchannel = self.property(keys::VCHANNEL).map(VChannel::new);
+        let vchannel = self.vchannel.map(VChannel::new);
         if vchannel.is_none() && kind != Kind::TimeTick {
             return Err(CodecError::Missing { property: keys::VCHANNEL });
         }
@@ -162,33 +236,18 @@ impl Encoded {
             header,
             txn: self.txn()?,
             broadcast: self.broadcast()?,
-            idempotency_key: self.property(keys::IDEMPOTENCY).map(str::to_owned),
-            trace: self.property(keys::TRACE).map(str::to_owned),
-            payload: self.payload,
+            idempotency_key: self.idempotency.map(str::to_owned),
+            trace: self.trace.map(str::to_owned),
+            payload,
         })
     }
 
-    /// The message that the log holds under `id`.
-    ///
-    /// # Errors
-    /// The property that is missing or wrong.
-    pub fn into_stored(self, id: MessageId) -> Result<Stored, CodecError> {
-        let tick = Tick(self.base36(keys::TICK, "a tick in base 36", u64::from_str_radix)?);
-        let term = Term(self.base36(keys::TERM, "a term in base 36", i64::from_str_radix)?);
-        let last_confirmed = self.last_confirmed(id)?;
-        let stamped: Stamped = self.into_draft()?.stamp(tick, term, last_confirmed);
-        Ok(Stored::from_log(id, stamped))
-    }
-
-    fn require(&self, property: &'static str) -> Result<&str, CodecError> {
-        self.property(property).ok_or(CodecError::Missing { property })
-    }
-
     fn refuse_foreign(&self) -> Result<(), CodecError> {
-        for (property, what) in
-            [(keys::CIPHER, "encrypted messages"), (keys::CHUNK_TOTAL, "messages in several pieces")]
-        {
-            if self.property(property).is_some() {
+        for (property, value, what) in [
+            (keys::CIPHER, self.cipher, "encrypted messages"),
+            (keys::CHUNK_TOTAL, self.chunk_total, "messages in several pieces"),
+        ] {
+            if value.is_some() {
                 return Err(CodecError::Unsupported { property, what });
             }
         }
@@ -196,10 +255,10 @@ impl Encoded {
     }
 
     fn kind(&self) -> Result<Kind, CodecError> {
-        let text = self.require(keys::KIND)?;
+        let text = require(keys::KIND, self.kind)?;
         let number = text.parse().map_err(|_| malformed(keys::KIND, "a number", text))?;
         let kind = Kind::from_number(number).ok_or(CodecError::UnknownKind { number })?;
-        let version = self.require(keys::VERSION)?;
+        let version = require(keys::VERSION, self.version)?;
         let expected = kind.version().number();
         if version.parse() != Ok(expected) {
             return Err(CodecError::Version { kind, expected, found: version.to_owned() });
@@ -208,34 +267,24 @@ impl Encoded {
     }
 
     fn header(&self, kind: Kind) -> Result<Header, CodecError> {
-        let bytes = from_base64(keys::HEADER, self.require(keys::HEADER)?)?;
-        match header_wire::decode(kind, &bytes) {
+        let text = require(keys::HEADER, self.header)?;
+        with_base64(keys::HEADER, text, |bytes| match header_wire::decode(kind, bytes) {
             Ok(Some(header)) => Ok(header),
             Ok(None) => Err(CodecError::UnknownKind { number: kind.number() }),
             Err(error) => Err(CodecError::Header { kind, reason: error.to_string() }),
-        }
-    }
-
-    fn base36<T, E>(
-        &self,
-        property: &'static str,
-        expected: &'static str,
-        parse: impl Fn(&str, u32) -> Result<T, E>,
-    ) -> Result<T, CodecError> {
-        let text = self.require(property)?;
-        parse(text, 36).map_err(|_| malformed(property, expected, text))
+        })
     }
 
     fn last_confirmed(&self, own: MessageId) -> Result<LastConfirmed, CodecError> {
-        if self.property(keys::LAST_CONFIRMED_OWN).is_some() {
+        if self.last_confirmed_own.is_some() {
             return Ok(LastConfirmed::Own);
         }
-        let text = self.require(keys::LAST_CONFIRMED)?;
+        let text = require(keys::LAST_CONFIRMED, self.last_confirmed)?;
         Ok(LastConfirmed::Id(read_message_id(keys::LAST_CONFIRMED, text, own.generation())?))
     }
 
     fn txn(&self) -> Result<Option<TxnContext>, CodecError> {
-        let Some(text) = self.property(keys::TXN) else { return Ok(None) };
+        let Some(text) = self.txn else { return Ok(None) };
         let txn: wire::TxnContext = message(keys::TXN, "a TxnContext in base64", text)?;
         let keepalive = u64::try_from(txn.keepalive_milliseconds);
         let keepalive = keepalive.map_or(Duration::MAX, Duration::from_millis);
@@ -243,7 +292,7 @@ impl Encoded {
     }
 
     fn broadcast(&self) -> Result<Option<BroadcastHeader>, CodecError> {
-        let Some(text) = self.property(keys::BROADCAST) else { return Ok(None) };
+        let Some(text) = self.broadcast else { return Ok(None) };
         let header: wire::BroadcastHeader = message(keys::BROADCAST, "a BroadcastHeader in base64", text)?;
         let resource_key = |key: wire::ResourceKey| {
             let domain = ResourceDomain::from_number(key.domain)
@@ -263,32 +312,7 @@ impl Draft {
     /// The form in which a producer sends it.
     #[must_use]
     pub fn encode(&self) -> Encoded {
-        Encoded::new(self.payload.clone(), self.properties())
-    }
-
-    fn properties(&self) -> Vec<(String, String)> {
-        let kind = self.kind();
-        let mut list = Vec::with_capacity(8);
-        let mut put = |key: &str, value: String| list.push((key.to_owned(), value));
-        put(keys::KIND, kind.number().to_string());
-        put(keys::VERSION, kind.version().number().to_string());
-        put(keys::HEADER, BASE64.encode(header_wire::encode(&self.header)));
-        if let Some(vchannel) = &self.vchannel {
-            put(keys::VCHANNEL, vchannel.name().to_owned());
-        }
-        if let Some(txn) = &self.txn {
-            put(keys::TXN, BASE64.encode(txn_wire(txn).encode_to_vec()));
-        }
-        if let Some(broadcast) = &self.broadcast {
-            put(keys::BROADCAST, BASE64.encode(broadcast_wire(broadcast).encode_to_vec()));
-        }
-        if let Some(key) = &self.idempotency_key {
-            put(keys::IDEMPOTENCY, key.clone());
-        }
-        if let Some(trace) = &self.trace {
-            put(keys::TRACE, trace.clone());
-        }
-        list
+        Encoded { payload: self.payload.clone(), properties: properties(self, None) }
     }
 }
 
@@ -296,16 +320,8 @@ impl Placed {
     /// The form in which the log stores it.
     #[must_use]
     pub fn encode(&self) -> Encoded {
-        let mut properties = self.draft().properties();
-        properties.push((keys::TICK.to_owned(), base36(self.tick().0)));
-        let term = self.term().0;
-        let sign = if term < 0 { "-" } else { "" };
-        properties.push((keys::TERM.to_owned(), format!("{sign}{}", base36(term.unsigned_abs()))));
-        properties.push(match self.last_confirmed() {
-            LastConfirmed::Id(id) => (keys::LAST_CONFIRMED.to_owned(), message_id_text(id)),
-            LastConfirmed::Own => (keys::LAST_CONFIRMED_OWN.to_owned(), String::new()),
-        });
-        Encoded::new(self.draft().payload.clone(), properties)
+        let stamp = (self.tick(), self.term(), self.last_confirmed());
+        Encoded { payload: self.draft().payload.clone(), properties: properties(self.draft(), Some(stamp)) }
     }
 }
 
@@ -313,8 +329,51 @@ impl Stored {
     /// The form in which the log stores it.
     #[must_use]
     pub fn encode(&self) -> Encoded {
-        self.placed().encode()
+        match self.read_properties() {
+            Some(properties) => Encoded { payload: self.payload().clone(), properties: properties.clone() },
+            None => self.placed().encode(),
+        }
     }
+}
+
+/// Bytes of the properties of most messages.
+const PROPERTIES_BYTES: usize = 192;
+
+/// All properties, by ascending name.
+fn properties(draft: &Draft, stamp: Option<(Tick, Term, LastConfirmed)>) -> Properties {
+    let kind = draft.kind();
+    let mut list = PropertiesBuilder::with_capacity(PROPERTIES_BYTES);
+    if let Some(broadcast) = &draft.broadcast {
+        list.put(keys::BROADCAST, &BASE64.encode(broadcast_wire(broadcast).encode_to_vec()));
+    }
+    list.put(keys::HEADER, &BASE64.encode(header_wire::encode(&draft.header)));
+    if let Some(key) = &draft.idempotency_key {
+        list.put(keys::IDEMPOTENCY, key);
+    }
+    match stamp {
+        Some((_, _, LastConfirmed::Id(id))) => list.put(keys::LAST_CONFIRMED, &message_id_text(id)),
+        Some((_, _, LastConfirmed::Own)) => list.put(keys::LAST_CONFIRMED_OWN, ""),
+        None => {}
+    }
+    list.put(keys::KIND, &kind.number().to_string());
+    if let Some(trace) = &draft.trace {
+        list.put(keys::TRACE, trace);
+    }
+    if let Some((tick, _, _)) = stamp {
+        list.put(keys::TICK, &base36(tick.0));
+    }
+    if let Some(txn) = &draft.txn {
+        list.put(keys::TXN, &BASE64.encode(txn_wire(txn).encode_to_vec()));
+    }
+    list.put(keys::VERSION, &kind.version().number().to_string());
+    if let Some(vchannel) = &draft.vchannel {
+        list.put(keys::VCHANNEL, vchannel.name());
+    }
+    if let Some((_, term, _)) = stamp {
+        let sign = if term.0 < 0 { "-" } else { "" };
+        list.put(keys::TERM, &format!("{sign}{}", base36(term.0.unsigned_abs())));
+    }
+    list.build()
 }
 
 /// An id as Milvus writes Woodpecker's: base64 of `LogMessageIdData`. The generation is not part of it.
@@ -347,8 +406,22 @@ fn malformed(property: &'static str, expected: &'static str, found: &str) -> Cod
     CodecError::Malformed { property, expected, found: found.to_owned() }
 }
 
-fn from_base64(property: &'static str, text: &str) -> Result<Vec<u8>, CodecError> {
-    BASE64.decode(text).map_err(|_| malformed(property, "base64 with padding", text))
+/// Bytes of base64 that are decoded without an allocation: all but the largest headers.
+const SHORT_BYTES: usize = 256;
+
+/// What `read` makes of the bytes of a text.
+fn with_base64<T>(
+    property: &'static str,
+    text: &str,
+    read: impl FnOnce(&[u8]) -> Result<T, CodecError>,
+) -> Result<T, CodecError> {
+    let wrong = || malformed(property, "base64 with padding", text);
+    if text.len() <= SHORT_BYTES {
+        let mut bytes = [0; SHORT_BYTES];
+        let count = BASE64.decode_slice(text, &mut bytes).map_err(|_| wrong())?;
+        return read(&bytes[..count]);
+    }
+    read(&BASE64.decode(text).map_err(|_| wrong())?)
 }
 
 fn message<M: prost::Message + Default>(
@@ -356,7 +429,7 @@ fn message<M: prost::Message + Default>(
     expected: &'static str,
     text: &str,
 ) -> Result<M, CodecError> {
-    M::decode(from_base64(property, text)?.as_slice()).map_err(|_| malformed(property, expected, text))
+    with_base64(property, text, |bytes| M::decode(bytes).map_err(|_| malformed(property, expected, text)))
 }
 
 fn txn_wire(txn: &TxnContext) -> wire::TxnContext {

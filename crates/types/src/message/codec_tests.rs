@@ -20,7 +20,7 @@ fn golden_line(kind: Kind) -> &'static str {
 
 fn line(kind: Kind, encoded: &Encoded) -> String {
     let mut line = kind.to_string();
-    for (key, value) in &encoded.properties {
+    for (key, value) in encoded.properties.iter() {
         line += &format!("\t{key}={value}");
     }
     line.push('\t');
@@ -84,10 +84,10 @@ fn a_message_id_has_woodpeckers_form() {
 
 /// Changes one property of a good insert, or takes it out, and says what reading it gives.
 fn error_with(key: &str, value: Option<&str>) -> String {
-    let mut encoded = read(golden_line(Kind::Insert));
-    encoded.properties.retain(|(name, _)| name != key);
-    let changed = value.map(|value| (key.to_owned(), value.to_owned()));
-    let encoded = Encoded::new(encoded.payload, encoded.properties.into_iter().chain(changed));
+    let good = read(golden_line(Kind::Insert));
+    let others = good.properties.iter().filter(|(name, _)| *name != key);
+    let properties = others.chain(value.map(|value| (key, value))).collect();
+    let encoded = Encoded { payload: good.payload, properties };
     encoded.into_stored(OWN).unwrap_err().to_string()
 }
 
@@ -202,7 +202,7 @@ proptest! {
         let last = if own { LastConfirmed::Own } else { LastConfirmed::Id(id) };
         let placed = draft.stamp(Tick(tick), Term(term), last).place(placement);
         let encoded = placed.encode();
-        prop_assert!(encoded.properties.is_sorted());
+        prop_assert!(encoded.properties.iter().is_sorted());
         prop_assert_eq!(encoded.into_stored(id).unwrap(), placed.stored(id));
     }
 

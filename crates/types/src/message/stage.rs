@@ -11,7 +11,7 @@ use super::broadcast::BroadcastHeader;
 use super::header::Header;
 use super::kind::Kind;
 use super::txn::TxnContext;
-use crate::{MessageId, SegmentId, Term, Tick, VChannel};
+use crate::{MessageId, Properties, SegmentId, Term, Tick, VChannel};
 
 /// What a producer hands in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -180,7 +180,7 @@ impl Placed {
     /// The log has it under this id.
     #[must_use]
     pub fn stored(self, id: MessageId) -> Stored {
-        Stored(Arc::new(Inner { id, placed: self }))
+        Stored(Arc::new(Inner { id, placed: self, properties: None }))
     }
 }
 
@@ -191,16 +191,30 @@ pub struct Stored(Arc<Inner>);
 /// What readers call a stored message.
 pub type Message = Stored;
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 struct Inner {
     id: MessageId,
     placed: Placed,
+    /// The properties that it was read with, to be passed on as they are.
+    properties: Option<Properties>,
 }
+
+impl PartialEq for Inner {
+    fn eq(&self, other: &Inner) -> bool {
+        self.id == other.id && self.placed == other.placed
+    }
+}
+
+impl Eq for Inner {}
 
 impl Stored {
     /// For the codec, whose input was placed when it was written.
-    pub(crate) fn from_log(id: MessageId, stamped: Stamped) -> Stored {
-        Placed(stamped).stored(id)
+    pub(crate) fn from_log(id: MessageId, stamped: Stamped, properties: Properties) -> Stored {
+        Stored(Arc::new(Inner { id, placed: Placed(stamped), properties: Some(properties) }))
+    }
+
+    pub(crate) fn read_properties(&self) -> Option<&Properties> {
+        self.0.properties.as_ref()
     }
 
     pub(crate) fn placed(&self) -> &Placed {

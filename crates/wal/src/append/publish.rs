@@ -33,6 +33,8 @@ impl Publisher<'_> {
         let stored = flight.placed.into_iter().zip(ids);
         let messages: Vec<(Message, u64)> =
             stored.map(|((placed, bytes), id)| (placed.stored(*id), bytes)).collect();
+        let confirmed: Vec<MessageId> =
+            messages.iter().map(|(message, _)| message.last_confirmed()).collect();
         if let Some(last) = ids.last() {
             self.stamper.last_acked = Some(*last);
             self.shared.acknowledge(last.next());
@@ -42,14 +44,14 @@ impl Publisher<'_> {
         self.shared.frontier.send_replace(flight.frontier);
         self.shared.tell();
         for answer in flight.answers {
-            self.answer(answer, ids);
+            self.answer(answer, ids, &confirmed);
         }
     }
 
-    fn answer(&mut self, answer: PendingAnswer, ids: &[MessageId]) {
+    fn answer(&mut self, answer: PendingAnswer, ids: &[MessageId], confirmed: &[MessageId]) {
         // Callers that went away do not need their answers.
         match answer {
-            PendingAnswer::Appended(append) => self.answer_append(append, ids),
+            PendingAnswer::Appended(append) => self.answer_append(append, ids, confirmed),
             PendingAnswer::Begun { reply, context, at } => {
                 if let Some(id) = ids.get(at) {
                     self.live.txns.begin_stored(context.txn, *id);
@@ -64,15 +66,19 @@ impl Publisher<'_> {
         }
     }
 
-    fn answer_append(&mut self, append: PendingAppend, ids: &[MessageId]) {
+    fn answer_append(&mut self, append: PendingAppend, ids: &[MessageId], confirmed: &[MessageId]) {
         let PendingAppend { reply, tick, bodies, sealed, key, .. } = append;
+        // That of an earlier message holds for a later one too: ends of transactions get the batch's first.
+        let first = bodies.first().copied().unwrap_or_default();
+        let last_confirmed = confirmed.get(first).copied().unwrap_or_default();
         let own = bodies.into_iter().filter_map(|at| ids.get(at).copied()).collect();
-        let appended = Appended { ids: own, tick, sealed };
+        let appended = Appended { ids: own, tick, sealed, last_confirmed };
         if let Some(key) = key {
             for waiting in self.keys.remove(&key).unwrap_or_default() {
                 let _ = waiting.send(Ok(appended.clone()));
             }
-            let answer = Answer { tick, ids: appended.ids.clone(), sealed: appended.sealed.clone() };
+            let (ids, sealed) = (appended.ids.clone(), appended.sealed.clone());
+            let answer = Answer { tick, ids, sealed, last_confirmed };
             self.live.state.dedup.remember(key, answer, self.limits);
         }
         let _ = reply.send(Ok(appended));
@@ -105,7 +111,8 @@ pub(crate) fn fail(in_flight: impl IntoIterator<Item = InFlight>, keys: KeysInFl
 
 /// The answer that a remembered request gets again.
 pub(crate) fn again(answer: &Answer) -> Appended {
-    Appended { ids: answer.ids.clone(), tick: answer.tick, sealed: answer.sealed.clone() }
+    let (ids, sealed) = (answer.ids.clone(), answer.sealed.clone());
+    Appended { ids, tick: answer.tick, sealed, last_confirmed: answer.last_confirmed }
 }
 
 /// Those who wait for a tick, with the tick that they want.

@@ -35,6 +35,11 @@ impl CatchUp {
         Ok(self.records.pop_front())
     }
 
+    /// The next record, if it is at hand without a read.
+    pub(super) fn at_hand(&mut self) -> Option<StoredRecord> {
+        self.records.pop_front()
+    }
+
     /// Whether records are at hand without a read.
     pub(super) fn has_records(&self) -> bool {
         !self.records.is_empty()

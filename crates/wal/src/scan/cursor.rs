@@ -145,6 +145,27 @@ impl Cursor {
         }
     }
 
+    /// The next delivery, if what was read already has one.
+    pub(super) fn at_hand(&mut self) -> Result<Option<Delivery>, ScanError> {
+        loop {
+            let (message, bytes) = match &mut self.source {
+                Source::Start(_) => return Ok(None),
+                Source::CatchUp(catch_up) => {
+                    let Some(record) = catch_up.at_hand() else { return Ok(None) };
+                    let bytes = record.record.bytes();
+                    (decode(record)?, bytes)
+                }
+                Source::Tail(messages) => {
+                    let Some(read) = messages.pop_front() else { return Ok(None) };
+                    read
+                }
+            };
+            if let Some(Step::Delivered(delivery)) = self.take(message, bytes)? {
+                return Ok(Some(delivery));
+            }
+        }
+    }
+
     fn step_tail(&mut self) -> Result<Option<Step>, ScanError> {
         let Source::Tail(messages) = &mut self.source else { return Ok(None) };
         if let Some((message, bytes)) = messages.pop_front() {

@@ -164,7 +164,9 @@ impl Feed {
         let Some(said) = commit.or(delivery.messages.first()) else { return };
         if let Some(key) = DedupKey::of_message(said) {
             let ids = delivery.messages.iter().map(Message::id).collect();
-            let answer = Answer { tick: delivery.tick, ids, sealed: closed_segments(said.header()).to_vec() };
+            let sealed = closed_segments(said.header()).to_vec();
+            let last_confirmed = delivery.messages.first().unwrap_or(said).last_confirmed();
+            let answer = Answer { tick: delivery.tick, ids, sealed, last_confirmed };
             self.state.dedup.remember(key, answer, self.limits);
         }
     }

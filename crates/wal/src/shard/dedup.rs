@@ -66,6 +66,9 @@ pub struct Answer {
     pub ids: Vec<MessageId>,
     /// The segments that it closed.
     pub sealed: Vec<SegmentId>,
+    /// From here a reader gets everything with a greater tick; older snapshots do not say it.
+    #[serde(default)]
+    pub last_confirmed: MessageId,
 }
 
 /// How much is remembered.
@@ -204,7 +207,8 @@ mod tests {
     use super::*;
 
     fn answer(seconds: u64) -> Answer {
-        Answer { tick: Tick::from_unix_ms(seconds * 1_000), ids: vec![MessageId(9)], sealed: Vec::new() }
+        let (tick, ids) = (Tick::from_unix_ms(seconds * 1_000), vec![MessageId(9)]);
+        Answer { tick, ids, sealed: Vec::new(), last_confirmed: MessageId(8) }
     }
 
     fn request(name: &str) -> DedupKey {

@@ -18,6 +18,8 @@ pub(in crate::bench) enum WalCase {
     Large,
     /// Files: reading it all, from the page cache.
     CatchUp,
+    /// Files: reading it all over gRPC, from the page cache.
+    Deliver,
     /// Files: from an append's answer to its delivery to many subscribers.
     Tail,
     /// Objects: one append after the other, against one put.
@@ -42,6 +44,9 @@ pub(in crate::bench) struct WalArgs {
     /// Writers of `writers`.
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) writers: u64,
+    /// Bytes of a message of `deliver`, with its row.
+    #[arg(long, value_name = "N,…", value_delimiter = ',', default_values_t = [1 << 10, 16 << 10, 64 << 10])]
+    pub(super) message: Vec<u64>,
     /// Subscribers of `tail`.
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) subscribers: u64,

@@ -4,12 +4,13 @@
 //! | --- | --- |
 //! | [`args`], [`run`] | the command line, the cases, the table in the end |
 //! | [`files`], [`served`] | a log on files, and one that is written and read as a node does it |
-//! | [`lone`], [`writers`], [`large`], [`catch_up`], [`tail`], [`idle`] | the cases on files |
+//! | [`lone`], [`writers`], [`large`], [`catch_up`], [`deliver`], [`tail`], [`idle`] | the cases on files |
 //! | [`slow_store`], [`objects`] | an object store of which every call takes a while, and a log on it |
 //! | [`lone_put`], [`uploads`], [`gets`], [`unfinished`] | the cases on objects |
 
 pub(super) mod args;
 mod catch_up;
+mod deliver;
 mod files;
 mod gets;
 mod idle;

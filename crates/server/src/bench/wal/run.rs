@@ -3,7 +3,7 @@
 use clap::ValueEnum;
 
 use super::args::{WalArgs, WalCase};
-use super::{catch_up, gets, idle, large, lone, lone_put, tail, unfinished, uploads, writers};
+use super::{catch_up, deliver, gets, idle, large, lone, lone_put, tail, unfinished, uploads, writers};
 use crate::bench::report::Report;
 
 /// The cases that are wanted, in order.
@@ -37,6 +37,11 @@ async fn reports(args: WalArgs, case: WalCase) -> anyhow::Result<Vec<Report>> {
         WalCase::CatchUp => return catch_up::catch_up(args).await.map(one),
         WalCase::Tail => return tail::tail(args).await.map(one),
         WalCase::Unfinished => return unfinished::unfinished(args).await.map(one),
+        WalCase::Deliver => {
+            for bytes in &args.message {
+                each.push(deliver::deliver(args, (*bytes).max(512) as usize).await?);
+            }
+        }
         WalCase::Put => {
             for latency in &args.latency {
                 each.push(lone_put::lone_put(args, *latency).await?);
