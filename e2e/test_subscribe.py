@@ -144,3 +144,20 @@ def test_a_reader_behind_the_truncation_is_told_where_the_log_begins(new_server)
     assert late.returncode != 0, late.stdout
     assert "truncated: the earliest record is" in late.stderr and "--from earliest" in late.stderr
     assert tail(server, "--vchannel", vchannel).returncode == 0
+
+
+def test_a_vchannel_that_is_not_there_is_told_with_the_nearest(new_server):
+    # What nobody needs any more stays.
+    server = new_server(config={"cinclus.wal.retentionBytes": "64m"}).start()
+    nothing = tail(server, "--vchannel", "by-dev-rootcoord-dml_0_7v0")
+    assert nothing.returncode != 0 and "there is no" in nothing.stderr, nothing.stderr
+    client = server.client()
+    create(client)
+    vchannel = vchannel_of(server)
+    wrong = vchannel[:-1] + "9"
+    missed = tail(server, "--vchannel", wrong)
+    assert missed.returncode != 0 and missed.stdout == ""
+    assert wrong in missed.stderr and vchannel in missed.stderr, missed.stderr
+    # What a dropped collection left in the log can still be read.
+    client.drop_collection(COLLECTION)
+    assert any(message["vchannel"] == vchannel for message in messages(server, "--vchannel", vchannel))

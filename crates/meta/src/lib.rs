@@ -45,7 +45,7 @@ pub use config::Config;
 pub use embedded::EmbeddedMetaStore;
 pub use entry::{Entry, Revision};
 pub use error::{MetaError, OpenError, WatchError};
-pub use etcd::{EtcdConfig, EtcdMetaStore, EtcdUser};
+pub use etcd::{EtcdConfig, EtcdMetaStore, EtcdTls, EtcdUser, TlsIdentity, TlsVersion};
 pub use lease::{HeldLease, LeaseId};
 pub use memory::MemoryMetaStore;
 pub use object::{ObjectConfig, ObjectMetaStore};

@@ -122,6 +122,7 @@ impl Metadata {
         let plain = EtcdConfig {
             endpoints: etcd.endpoints.clone(),
             user,
+            tls: etcd.tls.read()?,
             request_timeout: etcd.request_timeout,
             txn_operations_max: etcd.txn_operations_max,
             ..EtcdConfig::default()

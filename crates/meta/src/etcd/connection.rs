@@ -14,6 +14,7 @@ use super::config::{EtcdConfig, EtcdUser};
 use super::failure::Failure;
 use super::proto::AuthenticateRequest;
 use super::proto::auth_client::AuthClient;
+use super::tls::Tls;
 use crate::error::OpenError;
 
 /// A member that does not answer a ping for so long is taken for gone.
@@ -51,8 +52,13 @@ impl Connection {
     /// # Errors
     /// If an address is none.
     pub(super) fn new(config: &EtcdConfig, clock: DynClock) -> Result<Connection, OpenError> {
-        let members: Vec<Member> =
-            config.endpoints.iter().map(|address| member(address, config)).collect::<Result<_, _>>()?;
+        let tls = config.tls.as_ref().map(Tls::new).transpose();
+        let tls = tls.map_err(|reason| {
+            let (address, reason) = (config.endpoints.join(", "), format!("TLS: {reason}"));
+            OpenError::Refused { address, reason }
+        })?;
+        let members = config.endpoints.iter().map(|address| member(address, config, tls.as_ref()));
+        let members: Vec<Member> = members.collect::<Result<_, _>>()?;
         if members.is_empty() {
             let reason = "the configuration names no address of etcd".to_owned();
             return Err(OpenError::Refused { address: String::new(), reason });
@@ -206,13 +212,18 @@ impl Connection {
     }
 }
 
-fn member(address: &str, config: &EtcdConfig) -> Result<Member, OpenError> {
+fn member(address: &str, config: &EtcdConfig, tls: Option<&Tls>) -> Result<Member, OpenError> {
     let refused = |reason: String| OpenError::Refused { address: address.to_owned(), reason };
-    let uri = match address.trim().split_once("://") {
-        None => format!("http://{}", address.trim()),
-        Some(("http", _)) => address.trim().to_owned(),
-        Some((scheme, _)) => {
-            return Err(refused(format!("Cinclus does not speak {scheme} with etcd, only http")));
+    let uri = match (address.trim().split_once("://"), tls) {
+        (None, None) => format!("http://{}", address.trim()),
+        (None, Some(_)) => format!("https://{}", address.trim()),
+        (Some(("http", _)), None) | (Some(("https", _)), Some(_)) => address.trim().to_owned(),
+        (Some(("https", _)), None) => {
+            return Err(refused("https needs the certificate of an authority: etcd.ssl.enabled".to_owned()));
+        }
+        (Some((scheme, _)), _) => {
+            let spoken = if tls.is_some() { "https, because etcd.ssl.enabled says so" } else { "http" };
+            return Err(refused(format!("Cinclus does not speak {scheme} with this etcd, only {spoken}")));
         }
     };
     let endpoint = Endpoint::from_shared(uri).map_err(|error| refused(error.to_string()))?;
@@ -221,7 +232,14 @@ fn member(address: &str, config: &EtcdConfig) -> Result<Member, OpenError> {
         .http2_keep_alive_interval(PING_EVERY)
         .keep_alive_timeout(PONG_WITHIN)
         .tcp_nodelay(true);
-    Ok(Member { address: address.trim().to_owned(), channel: endpoint.connect_lazy() })
+    let channel = match tls.cloned() {
+        None => endpoint.connect_lazy(),
+        Some(tls) => {
+            let connect = tower::service_fn(move |address| tls.clone().connect(address));
+            endpoint.connect_with_connector_lazy(connect)
+        }
+    };
+    Ok(Member { address: address.trim().to_owned(), channel })
 }
 
 #[cfg(test)]
@@ -242,7 +260,7 @@ mod tests {
         let connection = connect(&["localhost:2379", " http://10.0.0.1:2379 "]).unwrap();
         assert_eq!(connection.addresses(), "localhost:2379, http://10.0.0.1:2379");
         let refused = connect(&["https://localhost:2379"]).map(drop).unwrap_err();
-        assert!(refused.to_string().contains("https"), "{refused}");
+        assert!(refused.to_string().contains("etcd.ssl.enabled"), "{refused}");
         assert!(connect(&[]).is_err() && connect(&["a b"]).is_err());
     }
 

@@ -30,17 +30,17 @@ pub(super) enum Failure {
 
 impl Failure {
     pub(super) fn of(status: &Status) -> Failure {
-        let text = status.message().to_owned();
         if never_connected(status) {
-            return Failure::Away(text);
+            return Failure::Away(with_cause(status));
         }
+        let text = status.message().to_owned();
         let own = text.strip_prefix(OWN);
         match (status.code(), own) {
             (Code::ResourceExhausted, None) if text.contains("received message larger than max") => {
                 Failure::Refused(format!("the request is larger than etcd takes: {text}"))
             }
             // A broken connection has many codes, and a proxy in between may make up any.
-            (_, None) => Failure::Lost(format!("{}: {text}", status.code())),
+            (_, None) => Failure::Lost(format!("{}: {}", status.code(), with_cause(status))),
             (Code::ResourceExhausted, Some(_)) | (Code::Unavailable, Some("no leader")) => {
                 Failure::Busy(text)
             }
@@ -97,6 +97,19 @@ impl Failure {
             | Failure::LeaseGone(reason)
             | Failure::Lost(reason) => reason,
         }
+    }
+}
+
+/// What a status says, and what lies at the bottom of it: a refused connection, a certificate that is not trusted.
+fn with_cause(status: &Status) -> String {
+    let text = status.message().to_owned();
+    let mut cause = status.source();
+    while let Some(below) = cause.and_then(Error::source) {
+        cause = Some(below);
+    }
+    match cause.map(ToString::to_string) {
+        Some(cause) if !text.contains(&cause) => format!("{text}: {cause}"),
+        Some(_) | None => text,
     }
 }
 

@@ -13,6 +13,7 @@
 //! | `request` | a transaction in etcd's words, and its outcome in ours |
 //! | `following` | a watch that survives connections |
 //! | `store` | the store |
+//! | `tls` | connections over TLS |
 //!
 //! **A lost answer.** etcd answers a transaction once. What a member refuses by name had no effect, neither had a
 //! call whose connection was never made; everything else is `Unknown`. Only calls that may be made twice are sent
@@ -31,6 +32,7 @@ mod keyspace;
 mod proto;
 mod request;
 mod store;
+mod tls;
 
-pub use config::{EtcdConfig, EtcdUser};
+pub use config::{EtcdConfig, EtcdTls, EtcdUser, TlsIdentity, TlsVersion};
 pub use store::EtcdMetaStore;

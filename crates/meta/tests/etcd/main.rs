@@ -7,6 +7,7 @@
 mod faults;
 mod limits;
 mod server;
+mod tls;
 
 use std::time::Duration;
 

@@ -23,12 +23,24 @@ pub(crate) struct Server {
 impl Server {
     /// A new one with an empty folder, on free ports of loopback.
     pub(crate) async fn start(arguments: &[&str]) -> Server {
+        Server::start_on(None, arguments).await
+    }
+
+    /// As [`Server::start`], with one more address for clients.
+    pub(crate) async fn start_with_port(url: &str, arguments: &[&str]) -> Server {
+        Server::start_on(Some(url), arguments).await
+    }
+
+    async fn start_on(url: Option<&str>, arguments: &[&str]) -> Server {
         let (client, peer) = (free_port(), free_port());
         let urls = |port: u16| format!("http://127.0.0.1:{port}");
         let directory = tempfile::tempdir().unwrap();
         let mut all: Vec<String> = [
             ("--data-dir", directory.path().join("data").to_string_lossy().into_owned()),
-            ("--listen-client-urls", urls(client)),
+            (
+                "--listen-client-urls",
+                [urls(client)].into_iter().chain(url.map(str::to_owned)).collect::<Vec<_>>().join(","),
+            ),
             ("--advertise-client-urls", urls(client)),
             ("--listen-peer-urls", urls(peer)),
             ("--initial-advertise-peer-urls", urls(peer)),

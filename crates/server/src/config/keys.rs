@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
+use cinclus_meta::TlsVersion;
 use cinclus_wal::BufferBudget;
 use serde_json::Value;
 
@@ -59,6 +60,11 @@ const KEYS: &[Key] = keys! {
     "etcd.auth.enabled" => |c, v| c.storage.etcd.auth = flag(v)?;
     "etcd.auth.userName" => |c, v| c.storage.etcd.user = text(v)?;
     "etcd.auth.password" => |c, v| c.storage.etcd.password = Secret(text(v)?);
+    "etcd.ssl.enabled" => |c, v| c.storage.etcd.tls.enabled = flag(v)?;
+    "etcd.ssl.tlsCert" => |c, v| c.storage.etcd.tls.cert = text(v)?;
+    "etcd.ssl.tlsKey" => |c, v| c.storage.etcd.tls.key = text(v)?;
+    "etcd.ssl.tlsCACert" => |c, v| c.storage.etcd.tls.ca = text(v)?;
+    "etcd.ssl.tlsMinVersion" => |c, v| c.storage.etcd.tls.version_min = choice(v, TLS_VERSIONS)?;
     "etcd.requestTimeout" => |c, v| c.storage.etcd.request_timeout = span(v, Duration::from_millis(1))?;
     "cinclus.etcd.txnOperationsMax" => |c, v| c.storage.etcd.txn_operations_max = number(v)?;
     "minio.cloudProvider" => |c, v| c.storage.remote.provider = choice(v, PROVIDERS)?;
@@ -100,6 +106,7 @@ const KEYS: &[Key] = keys! {
     "cinclus.client.readyPatience" => |c, v| c.client.ready_patience = span(v, SECOND)?;
     "cinclus.wal.inFlightBytesMax" => |c, v| c.node.wal.in_flight_bytes_max = bytes(v)?;
     "cinclus.wal.spaceReserve" => |c, v| c.node.wal.space_reserve_bytes = bytes(v)?;
+    "cinclus.wal.subscriptionsMax" => |c, v| c.node.subscriptions_max = number(v)?;
     "cinclus.wal.growingBytesMax" => |c, v| c.node.wal.growing_bytes_max = bytes(v)?;
     "cinclus.recovery.logBytesMax" => |c, v| c.node.recovery_log_bytes_max = bytes(v)?;
     "cinclus.memory.limit" => |c, v| c.memory_limit = Some(bytes(v)?);
@@ -122,6 +129,13 @@ const META_PLACES: &[(&str, Result<MetaPlace, &str>)] = &[
     ("objects", Ok(MetaPlace::Objects)),
     ("etcd", Ok(MetaPlace::Etcd)),
     ("tikv", Err("metadata in TiKV is not supported")),
+];
+/// Values of `etcd.ssl.tlsMinVersion`.
+const TLS_VERSIONS: &[(&str, Result<TlsVersion, &str>)] = &[
+    ("1.0", Err("versions before 1.2 are not spoken")),
+    ("1.1", Err("versions before 1.2 are not spoken")),
+    ("1.2", Ok(TlsVersion::V1_2)),
+    ("1.3", Ok(TlsVersion::V1_3)),
 ];
 /// Values of `mq.type`.
 const QUEUES: &[(&str, Result<(), &str>)] = &[

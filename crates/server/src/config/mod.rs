@@ -1,7 +1,7 @@
 //! The configuration of a process: defaults, a YAML file with Milvus' key names, flags.
 
 mod keys;
-mod nearest;
+pub(crate) mod nearest;
 pub(crate) mod storage;
 pub(crate) mod values;
 
@@ -144,6 +144,8 @@ mod tests {
         assert_eq!((config.coord.channels, config.listen.port()), (4, 1234));
         assert_eq!(config.data_dir, PathBuf::from("/x"));
         assert!(ServerConfig::parse("# nothing\n").is_ok());
+        let config = ServerConfig::parse("cinclus:\n  wal:\n    subscriptionsMax: 7\n").unwrap();
+        assert_eq!(config.node.subscriptions_max, 7);
     }
 
     #[test]

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use anyhow::{bail, ensure};
+use anyhow::{Context, bail, ensure};
+use cinclus_meta::{EtcdTls, TlsIdentity, TlsVersion};
 
 /// Where the three are kept, as far as the configuration says, and how to get there.
 #[derive(Clone, Debug)]
@@ -123,10 +124,70 @@ pub(crate) struct EtcdSettings {
     pub user: String,
     /// The password.
     pub password: Secret,
+    /// Whether it is reached over TLS, and with what.
+    pub tls: EtcdTlsSettings,
     /// How long one call may take.
     pub request_timeout: Duration,
     /// How many operations it takes in one transaction.
     pub txn_operations_max: usize,
+}
+
+/// TLS to etcd. The keys are Milvus' `etcd.ssl.*`; the files are PEM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct EtcdTlsSettings {
+    /// Whether TLS is spoken.
+    pub enabled: bool,
+    /// The file with our certificate, if etcd asks who we are.
+    pub cert: String,
+    /// The file with its key.
+    pub key: String,
+    /// The file with the certificates of the authorities that may have signed etcd's.
+    pub ca: String,
+    /// The oldest version.
+    pub version_min: TlsVersion,
+}
+
+impl Default for EtcdTlsSettings {
+    fn default() -> Self {
+        let (cert, key, ca) = (String::new(), String::new(), String::new());
+        EtcdTlsSettings { enabled: false, cert, key, ca, version_min: TlsVersion::V1_3 }
+    }
+}
+
+impl EtcdTlsSettings {
+    fn validate(&self) -> anyhow::Result<()> {
+        ensure!(
+            !self.enabled || !self.ca.is_empty(),
+            "etcd.ssl.enabled is true and etcd.ssl.tlsCACert names no file: who signed etcd's certificate?"
+        );
+        ensure!(
+            !self.enabled || self.cert.is_empty() == self.key.is_empty(),
+            "etcd.ssl.tlsCert and etcd.ssl.tlsKey belong together: a certificate and its key"
+        );
+        Ok(())
+    }
+
+    /// Reads the files.
+    ///
+    /// # Errors
+    /// Names the key whose file cannot be read.
+    pub(crate) fn read(&self) -> anyhow::Result<Option<EtcdTls>> {
+        if !self.enabled {
+            return Ok(None);
+        }
+        let read = |key: &str, file: &str| {
+            std::fs::read_to_string(file).with_context(|| format!("{key}: cannot read {file}"))
+        };
+        let identity = match self.cert.as_str() {
+            "" => None,
+            cert => Some(TlsIdentity {
+                certificate_pem: read("etcd.ssl.tlsCert", cert)?,
+                key_pem: read("etcd.ssl.tlsKey", &self.key)?,
+            }),
+        };
+        let ca_pem = read("etcd.ssl.tlsCACert", &self.ca)?;
+        Ok(Some(EtcdTls { ca_pem, identity, version_min: self.version_min }))
+    }
 }
 
 impl Default for EtcdSettings {
@@ -137,6 +198,7 @@ impl Default for EtcdSettings {
             auth: false,
             user: String::new(),
             password: Secret::default(),
+            tls: EtcdTlsSettings::default(),
             request_timeout: Duration::from_secs(10),
             txn_operations_max: 128,
         }
@@ -200,6 +262,7 @@ impl StorageConfig {
             self.meta() != MetaPlace::Etcd || !self.etcd.endpoints.is_empty(),
             "metastore.type is etcd and etcd.endpoints is empty"
         );
+        self.etcd.tls.validate()?;
         Ok(())
     }
 }
@@ -245,10 +308,37 @@ impl RemoteConfig {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use super::*;
 
     fn config(objects: Option<Place>, log: Option<Place>, meta: Option<MetaPlace>) -> StorageConfig {
         StorageConfig { objects, log, meta, ..StorageConfig::default() }
+    }
+
+    #[test]
+    fn certificates_of_etcd_are_read_and_what_is_missing_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = |name: &str| {
+            let mut file = tempfile::NamedTempFile::with_prefix_in(name, dir.path()).unwrap();
+            file.write_all(name.as_bytes()).unwrap();
+            file.into_temp_path().keep().unwrap().to_string_lossy().into_owned()
+        };
+        let (enabled, version_min) = (true, TlsVersion::V1_2);
+        let settings =
+            EtcdTlsSettings { enabled, cert: file("cert"), key: file("key"), ca: file("ca"), version_min };
+        settings.validate().unwrap();
+        let identity = TlsIdentity { certificate_pem: "cert".to_owned(), key_pem: "key".to_owned() };
+        let wanted = EtcdTls { ca_pem: "ca".to_owned(), identity: Some(identity), version_min };
+        assert_eq!(settings.read().unwrap(), Some(wanted));
+        assert_eq!(EtcdTlsSettings { enabled: false, ..settings.clone() }.read().unwrap(), None);
+        let says = |settings: EtcdTlsSettings, text: &str| {
+            let error = settings.validate().and_then(|()| settings.read().map(drop)).unwrap_err();
+            assert!(format!("{error:#}").contains(text), "{error:#}");
+        };
+        says(EtcdTlsSettings { ca: String::new(), ..settings.clone() }, "etcd.ssl.tlsCACert");
+        says(EtcdTlsSettings { key: String::new(), ..settings.clone() }, "etcd.ssl.tlsKey");
+        says(EtcdTlsSettings { ca: "/not/there.pem".to_owned(), ..settings }, "/not/there.pem");
     }
 
     #[test]

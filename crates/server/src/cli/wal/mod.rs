@@ -14,6 +14,7 @@ mod show;
 mod tail;
 mod tail_from;
 mod tail_line;
+mod tail_vchannel;
 mod verify;
 
 pub(super) use args::{WalArgs, run};

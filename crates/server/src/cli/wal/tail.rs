@@ -18,6 +18,7 @@ use futures::stream::FuturesUnordered;
 
 use super::tail_from::{From, checkpoint_text, kind};
 use super::tail_line::lines;
+use super::tail_vchannel;
 
 /// `cinclus wal tail`.
 #[derive(Clone, Debug, Args)]
@@ -78,7 +79,11 @@ pub(super) async fn tail(args: &TailArgs, out: &mut impl Write) -> anyhow::Resul
     let logs = Arc::new(OneAddress(Arc::new(node)));
     let client = LogClient::new(view, logs, env.clock.clone(), ClientConfig::default());
     let mut reads: FuturesUnordered<Next> = FuturesUnordered::new();
-    for channel in wanted(args, &client.channels())? {
+    let channels = wanted(args, &client.channels())?;
+    if let Some(vchannel) = &args.vchannel {
+        tail_vchannel::check(&args.address, &client, &VChannel::new(vchannel.as_str())).await?;
+    }
+    for channel in channels {
         reads.push(next(open(args, &client, channel).await?));
     }
     let mut reached = BTreeMap::new();
