@@ -92,7 +92,7 @@ async fn a_last_block_of_which_one_bit_is_wrong_is_damage() {
         let storage = restart(&mut machine).await;
         let error = try_open(&storage, id(2, 1)).await.err().unwrap();
         let LogError::Corrupt { segment: 2, block: 1, reason, .. } = &error else { panic!("{at}: {error}") };
-        assert!(reason.contains("one bit of it is wrong"), "{at}: {reason}");
+        assert!(reason.contains("whole but for one bit"), "{at}: {reason}");
 
         // Healed, it is there.
         assert!(machine.disk.flip(&machine.segment_file(2), block_offset(1) + at, bit));

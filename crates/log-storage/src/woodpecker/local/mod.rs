@@ -32,6 +32,7 @@ mod files;
 mod index;
 pub mod inspect;
 mod keeper;
+mod one_bit;
 mod pipe;
 mod reader;
 mod recover;

@@ -2,8 +2,8 @@
 //!
 //! **The torn tail.** A bad block is a torn tail only in the last segment that has records, which has no
 //! footer; behind every id that the opener or an index names; with no whole BlockHeader record that
-//! fits anywhere after it; and if no single bit of it makes the difference. Then it was being written when the power went, nobody got an ack for it, and it
-//! is cut. Everything else is damage, and nothing is touched.
+//! fits anywhere after it; and if it is not whole but for one bit (`one_bit`). Then it was being written when
+//! the power went, nobody got an ack for it, and it is cut. Everything else is damage, and nothing is touched.
 //!
 //! **The last block is written again** before it is synced. If an fdatasync of an earlier process failed,
 //! the kernel may still show bytes that are not on the disk and take them for clean: only what this

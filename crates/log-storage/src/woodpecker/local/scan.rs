@@ -6,6 +6,7 @@ use bytes::Bytes;
 use cinclus_env::disk::{DiskError, DiskFile};
 use cinclus_env::mutated;
 
+use super::one_bit::is_one_bit_off;
 use super::segment::{BlockStart, End};
 use super::window::Window;
 use crate::woodpecker::codec::{
@@ -209,7 +210,7 @@ pub(super) async fn judge_tail(
     let behind = find_block_behind(window, scan, offset + 1).await?;
     let mut proof = behind.map(|at| format!("a whole block stands behind it at byte {at}"));
     if proof.is_none() && is_one_bit_off(window, scan, offset).await? {
-        proof = Some("one bit of it is wrong, which no crash leaves".to_owned());
+        proof = Some("it is whole but for one bit, which no crash leaves".to_owned());
     }
     Ok(Tail::Bad(BadTail { reason: error.to_string(), proof }))
 }
@@ -233,47 +234,6 @@ fn all_indexes(mut bytes: &[u8], scan: &Scan) -> bool {
         }
     }
     bytes.is_empty()
-}
-
-/// Whether the block at `offset` would be whole if one of its bits were another. A write that was torn is not like
-/// that, but for one in some millions; so the last block of a log, which nothing behind it vouches for, does not
-/// vanish because a bit of it flipped.
-async fn is_one_bit_off(window: &mut Window, scan: &Scan, offset: u64) -> Result<bool, DiskError> {
-    let mut header = window.at(offset, BLOCK_HEADER_BYTES).await?.to_vec();
-    let (number, first_entry) = (scan.blocks.len() as u64, scan.end.entries);
-    let have = window.limit() - offset;
-    let fits = |header: &[u8]| {
-        let header = BlockHeader::decode(header).ok()?;
-        header.check_place(number, first_entry).ok()?;
-        (BLOCK_HEADER_BYTES as u64 + u64::from(header.length) <= have).then_some(header)
-    };
-    let right = fits(&header);
-    let mut mended = right;
-    for bit in (0..header.len() * 8).take_while(|_| right.is_none()) {
-        header[bit / 8] ^= 1 << (bit % 8);
-        mended = mended.or_else(|| fits(&header));
-        header[bit / 8] ^= 1 << (bit % 8);
-    }
-    let Some(mended) = mended else { return Ok(false) };
-    let whole = window.at(offset, BLOCK_HEADER_BYTES + mended.length as usize).await?;
-    let data = &whole[BLOCK_HEADER_BYTES.min(whole.len())..];
-    let syndrome = crc32fast::hash(data) ^ mended.crc;
-    // One bit that is wrong in the header is the one.
-    Ok(if right.is_some() { is_of_one_bit(syndrome, data.len()) } else { syndrome == 0 })
-}
-
-/// Whether two CRC-32 of `bytes` bytes may differ by this because one bit differs.
-fn is_of_one_bit(syndrome: u32, bytes: usize) -> bool {
-    // What the last bit does to the CRC; each bit before it does what one more step makes of it.
-    const LAST: u32 = 0xEDB8_8320;
-    let mut of_bit = LAST;
-    for _ in 0..bytes * 8 {
-        if of_bit == syndrome {
-            return true;
-        }
-        of_bit = (of_bit >> 1) ^ if of_bit & 1 == 1 { LAST } else { 0 };
-    }
-    false
 }
 
 /// Looks from `offset` on for a whole BlockHeader record, CRC right, whose number and first entry fit
