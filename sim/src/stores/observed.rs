@@ -53,9 +53,13 @@ impl Writers {
         let (channel, term) = (&opened.channel.clone(), opened.term);
         seen.openings.push(opened);
         seen.opened += 1;
-        let before = seen.newest.insert(channel.clone(), Newest { number: seen.opened, term, since });
-        if let Some(newest) = before.filter(|newest| newest.term > term) {
-            let text = format!("{channel}: a writer of term {term} was opened after one of {}", newest.term);
+        let newest = seen.newest.get(channel).map(|newest| newest.term).filter(|newest| *newest > term);
+        // The answer to an opening travels as well: that of the writer before may come last.
+        if newest.is_none() || !seen.apart {
+            seen.newest.insert(channel.clone(), Newest { number: seen.opened, term, since });
+        }
+        if let Some(newest) = newest.filter(|_| !seen.apart) {
+            let text = format!("{channel}: a writer of term {term} was opened after one of {newest}");
             seen.findings.push(Finding::new("W3", text));
         }
         seen.opened
