@@ -207,9 +207,9 @@ fn messages_of_several_rows_stay_below_the_limit() {
         let mut batches = Batches::new();
         writer(&target, limit).insert(&mut batches, rows(), &keys, &one(&target));
         let drafts: Vec<&Draft> = batches.values().flatten().collect();
-        let rows_of = |draft: &Draft| match draft.header {
-            Header::Insert { rows, .. } => rows,
-            _ => panic!("only rows were written"),
+        let rows_of = |draft: &Draft| {
+            let Header::Insert { rows, .. } = draft.header else { panic!("only rows were written") };
+            rows
         };
         assert_eq!(drafts.iter().map(|draft| rows_of(draft)).sum::<u64>(), 5_000);
         assert!(drafts.iter().all(|draft| fits(draft, limit) || rows_of(draft) == 1), "limit {limit}");
