@@ -31,7 +31,7 @@ pub enum Scenario {
 }
 
 impl Scenario {
-    /// All of them but [`Scenario::Rivals`], which still finds what docs/simulation.md lists.
+    /// All of them but [`Scenario::Rivals`], which was run too little since what it found was mended.
     pub const ALL: [Scenario; 7] = [
         Scenario::Standalone,
         Scenario::Files,

@@ -72,10 +72,26 @@ pub(super) async fn open(objects: &Objects, random: &Random) -> Result<Owned, Op
     let folder = objects.folder("probe");
     probe_conditional_puts(&*objects.store, &folder, random).await.map_err(refused)?;
     let epoch = take_epoch(objects, random).await?;
-    let mut owned = load(objects).await?;
-    owned.epoch = epoch;
-    shut_out_others(objects, &mut owned).await?;
-    Ok(owned)
+    loop {
+        let mut owned = load(objects).await?;
+        owned.epoch = epoch;
+        shut_out_others(objects, &mut owned).await?;
+        if !is_bypassed(objects, owned.number).await? {
+            return Ok(owned);
+        }
+        tracing::info!(
+            barrier = owned.number,
+            "the owner before has come further; its commits are read again"
+        );
+    }
+}
+
+/// Whether the owner before had come past this barrier when it was created: if reading took long, it may have
+/// removed the commit of that name after a snapshot, so that the name was free again and shuts nobody out. Such a
+/// snapshot, or a later one, is there then: only what a snapshot holds is removed.
+async fn is_bypassed(objects: &Objects, barrier: u64) -> Result<bool, OpenError> {
+    let snapshots = objects.snapshots().await.map_err(failed(&objects.snapshot(0)))?;
+    Ok(snapshots.last().is_some_and(|snapshot| *snapshot >= barrier))
 }
 
 fn refused(error: ProbeError) -> OpenError {

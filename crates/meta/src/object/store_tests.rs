@@ -15,6 +15,7 @@ use object_store::{
     ObjectStoreExt, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult,
 };
 use parking_lot::Mutex;
+use tokio::sync::oneshot;
 
 use super::{ObjectConfig, ObjectMetaStore};
 use crate::conformance::{Harness, committed, texts};
@@ -70,6 +71,8 @@ struct Faulty {
     plan: Mutex<FaultPlan>,
     /// Creates of the same name are all accepted, the last one wins.
     unconditional: AtomicBool,
+    /// The next put of a commit waits for this.
+    asleep: Mutex<Option<oneshot::Receiver<()>>>,
 }
 
 #[derive(Debug, Default)]
@@ -119,6 +122,12 @@ impl ObjectStore for Faulty {
             // As a storage that looks first and writes then.
             tokio::task::yield_now().await;
             options.mode = PutMode::Overwrite;
+        }
+        if path.as_ref().contains("/commits/") {
+            let asleep = self.asleep.lock().take();
+            if let Some(asleep) = asleep {
+                asleep.await.expect("it is woken");
+            }
         }
         let put = self.inner.put_opts(path, object, options).await?;
         if self.strikes(|plan| plan.after) { Err(lost()) } else { Ok(put) }
@@ -216,6 +225,34 @@ async fn an_owner_that_slept_through_snapshots_finds_the_barrier() {
     let refused = sleeper.commit(Txn::new().put("who", "sleeper again")).await;
     assert!(matches!(refused, Err(MetaError::Unavailable(_))), "{refused:?}");
     assert_eq!(second.get("who").await.unwrap().unwrap().value, "sleeper");
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_sleeps_while_it_takes_over_takes_over_what_is_there_then() {
+    let store = Arc::<Faulty>::default();
+    let first = opened(&store, 1).await;
+    committed(&first, Txn::new().put("who", "first")).await;
+    let (wake, asleep) = oneshot::channel();
+    *store.asleep.lock() = Some(asleep);
+    let mut opening = std::pin::pin!(open(&store, 2));
+    while store.asleep.lock().is_some() {
+        assert!(futures::poll!(opening.as_mut()).is_pending());
+        tokio::task::yield_now().await;
+    }
+    // The name that the barrier is to have is taken, and free again.
+    for n in 0..200 {
+        committed(&first, Txn::new().put(format!("key/{}", n % 10), vec![b'x'; 100])).await;
+    }
+    tokio::task::yield_now().await;
+    assert!(!names(&store, "commits").await.contains(&format!("{:020}", 3)), "old commits are gone");
+    wake.send(()).unwrap();
+    let second = opening.await.unwrap();
+    assert_eq!(texts(&second, "key/").await.len(), 10);
+    let refused = first.commit(Txn::new().put("who", "first again")).await;
+    assert!(matches!(refused, Err(MetaError::Unavailable(_))), "{refused:?}");
+    committed(&second, Txn::new().put("who", "second")).await;
+    drop(second);
+    assert_eq!(texts(&opened(&store, 3).await, "who").await, [("who".to_owned(), "second".to_owned())]);
 }
 
 #[tokio::test(start_paused = true)]
