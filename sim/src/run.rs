@@ -1,7 +1,10 @@
 //! One run of one seed.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc;
+use std::time::Duration;
 
 use crate::checkers::{Evidence, Finding, bounds, check_all, checkpoints, readers, segments};
 use crate::history::{Operation, Outcome};
@@ -9,6 +12,9 @@ use crate::mutations::Mutation;
 use crate::scenarios::Scenario;
 use crate::stores::late::Late;
 use crate::world::World;
+
+/// How long a run may take on a busy machine; most take less than a second.
+const STUCK_AFTER: Duration = Duration::from_secs(300);
 
 /// What a run came to.
 pub struct Report {
@@ -30,8 +36,12 @@ impl Report {
     /// The command that does it again.
     #[must_use]
     pub fn command(&self) -> String {
-        format!("cargo xtask sim --scenario {} --seed {}", self.scenario.name(), self.seed)
+        command(self.scenario, self.seed)
     }
+}
+
+fn command(scenario: Scenario, seed: u64) -> String {
+    format!("cargo xtask sim --scenario {} --seed {seed}", scenario.name())
 }
 
 /// Runs a scenario with a seed, and checks it.
@@ -60,11 +70,11 @@ fn run_on(scenario: Scenario, mut world: World) -> Report {
         world.plan.memory_bytes = u64::MAX;
     }
     let seed = world.seed;
-    let ran = catch_unwind(AssertUnwindSafe(|| scenario.run(&world)));
-    if let Err(payload) = ran {
-        let text = payload.downcast_ref::<String>().cloned();
-        let text = text.or_else(|| payload.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-        world.find(Finding::new("panic", text.unwrap_or_else(|| "without a message".to_owned())));
+    let ran = within_reason(&command(scenario, seed), || {
+        catch_unwind(AssertUnwindSafe(|| scenario.run(&world))).map_err(panic_text)
+    });
+    if let Err(text) = ran {
+        world.find(Finding::new("panic", text));
     }
     let operations = world.history.operations();
     count(&world, &operations);
@@ -96,6 +106,30 @@ fn run_on(scenario: Scenario, mut world: World) -> Report {
         lines: world.trace.lines(),
         counts: world.tally.counts(),
     }
+}
+
+/// Does something that takes seconds. If it takes minutes, it goes in circles without time passing, which nothing inside
+/// can notice: then the process ends, and says what it was at.
+#[allow(clippy::disallowed_methods, reason = "what watches over a run is not a part of it")]
+fn within_reason<T>(what: &str, run: impl FnOnce() -> T) -> T {
+    let what = what.to_owned();
+    let (done, is_done) = mpsc::channel::<()>();
+    std::thread::spawn(move || {
+        if is_done.recv_timeout(STUCK_AFTER) == Err(mpsc::RecvTimeoutError::Timeout) {
+            // Not by a macro: a test's output would be kept back, and lost with the process.
+            let _ = writeln!(std::io::stderr(), "stuck: {what} has run for {STUCK_AFTER:?}");
+            std::process::abort();
+        }
+    });
+    let result = run();
+    drop(done);
+    result
+}
+
+fn panic_text(payload: Box<dyn std::any::Any + Send>) -> String {
+    let text = payload.downcast_ref::<String>().cloned();
+    let text = text.or_else(|| payload.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+    text.unwrap_or_else(|| "without a message".to_owned())
 }
 
 fn count(world: &World, operations: &[Operation]) {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use cinclus_env::disk::OsDisk;
+use cinclus_env::disk::{Fault, FaultError, FaultOperation, OsDisk};
 use cinclus_env::{Disk, Env, PanicPolicy, TaskGroup};
 use cinclus_log_storage::conformance::{batch, channel, open};
 use cinclus_log_storage::woodpecker::roll::RollPolicy;
@@ -62,6 +62,28 @@ async fn truncation_removes_files_and_metadata_of_whole_segments() {
     for segment in 0..point.segment() + 1 {
         let there = machine.disk.exists(&machine.segment_file(segment)).await.unwrap();
         assert_eq!(there, segment == point.segment(), "segment {segment}");
+    }
+}
+
+/// A commit of the metadata fails before or after its effect: the writer makes it again, and nobody thinks that another
+/// owner has taken the log.
+#[tokio::test(start_paused = true)]
+async fn a_lost_answer_of_the_metadata_does_not_end_a_writer() {
+    for after in 0..12 {
+        let machine = Machine::new(3, 150);
+        let storage = machine.start().await.unwrap();
+        let mut writer = open(&storage, 1).await;
+        let path_contains = "/metadata".to_owned();
+        let (operation, error) = (FaultOperation::SyncDir, FaultError::Io);
+        machine.disk.inject(Fault { operation, path_contains, error, after, times: 1 });
+        let mut ids = Vec::new();
+        for number in 0..12 {
+            let acked = writer.append(batch(number)).await;
+            ids.extend(acked.unwrap_or_else(|error| panic!("append {number}, fault {after}: {error}")));
+            // The keeper has time to make the next segment, and to complete the one before.
+            tokio::time::sleep(Duration::from_secs(5)).await;
+        }
+        assert!(ids[11].segment() >= 3, "{ids:?}");
     }
 }
 

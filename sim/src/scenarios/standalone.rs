@@ -28,6 +28,8 @@ use crate::world::{Past, World, runtime};
 const LOOK: Duration = Duration::from_millis(1);
 /// How long collections may take to be served when nothing goes wrong.
 pub(super) const SETTLE: Duration = Duration::from_secs(120);
+/// Longer than this nobody is busy in a life: whoever still waits then, waits for ever.
+const LIFE_MAX: Duration = Duration::from_secs(30 * 60);
 /// How long the machine is off.
 pub(super) const OFF_MS: u64 = 1_000;
 
@@ -74,11 +76,8 @@ pub(super) fn live(world: &World, ending: Ending) {
         } else {
             disk_faults::plan(&world.disk, &random, world.plan.sync_delay, &world.tally)
         };
-        let deadline = if let When::AtTime(micros) = ending.when {
-            Duration::from_micros(micros)
-        } else {
-            Duration::MAX
-        };
+        let deadline =
+            if let When::AtTime(micros) = ending.when { Duration::from_micros(micros) } else { LIFE_MAX };
         world.late.go_on(&world.objects, &scene);
         let member = Member::new("server", &scene);
         let kind = LifeKind { number, peaceful, faulty, rival: false };
@@ -88,6 +87,10 @@ pub(super) fn live(world: &World, ending: Ending) {
             () = scene.stopped() => {}
             () = end_at(&scene, world, deadline) => {}
             () = &mut works => {}
+        }
+        if clock.monotonic() >= LIFE_MAX {
+            let text = format!("somebody in life {number} still waits after {LIFE_MAX:?}");
+            world.find(Finding::new("convergence", text));
         }
         leave(world, ending);
         world.tally.add("simulated ms", clock.monotonic().as_millis() as u64);

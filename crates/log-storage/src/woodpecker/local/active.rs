@@ -29,7 +29,8 @@ pub(super) struct Active {
 }
 
 impl Active {
-    /// Makes a segment ready: first its file, durably, then its metadata.
+    /// Makes a segment ready: first its file, durably, then its metadata. It may be called again after an error,
+    /// also if only the answer was lost.
     pub(super) async fn create(
         disk: &DynDisk,
         metadata: &WoodpeckerMetadata,
@@ -38,7 +39,7 @@ impl Active {
         place: (&Path, u64),
     ) -> Result<Active, LogError> {
         let active = Active::open_empty(disk, place.0, place.1).await?;
-        metadata.create_segment(channel, fence, place.1).await?;
+        metadata.ensure_segment(channel, fence, place.1).await?;
         Ok(active)
     }
 
