@@ -176,27 +176,41 @@ impl ProxyActor {
     }
 
     /// Makes and loads the collection, and waits until it is served; then sends again what has no answer yet.
-    pub async fn settle(&mut self) {
-        self.until_served().await;
+    ///
+    /// # Errors
+    /// As [`ProxyActor::until_served`].
+    pub async fn settle(&mut self, patience: Duration) -> Result<(), String> {
+        self.until_served(patience).await?;
         let pending = self.pending.lock().clone();
         for one in pending {
             // In a bad life its turn comes again in the next one.
             self.insist(one).await;
         }
+        Ok(())
     }
 
     /// Makes and loads the collection, and waits until it is served.
-    pub async fn until_served(&mut self) {
+    ///
+    /// # Errors
+    /// Why it was not, when patience was over.
+    pub async fn until_served(&mut self, patience: Duration) -> Result<(), String> {
+        let until = self.clock.monotonic() + patience;
         while let Err(text) = self.create().await {
-            tracing::debug!(text, "the collection is not there yet");
+            if self.clock.monotonic() >= until {
+                return Err(text);
+            }
             self.clock.sleep(Duration::from_millis(50)).await;
         }
         let view = self.collections.view();
         let entry = view.all_collections().find(|entry| entry.name == COLLECTION).cloned();
         self.home = entry.map(|entry| (entry.vchannels[0].clone(), entry.partitions[0].id));
-        while self.query(STRONG, vec![0]).await.is_err() {
+        while let Err(text) = self.query(STRONG, vec![0]).await {
+            if self.clock.monotonic() >= until {
+                return Err(text);
+            }
             self.clock.sleep(Duration::from_millis(20)).await;
         }
+        Ok(())
     }
 
     async fn create(&self) -> Result<(), String> {

@@ -203,6 +203,8 @@ pub struct CatalogChange {
     pub delete_aliases: Vec<(DatabaseId, String)>,
     /// Writes of the caller's own that belong to the same transaction.
     pub extra: Vec<Write>,
+    /// What must hold beside: conditions of the caller's own.
+    pub requires: Vec<Condition>,
 }
 
 impl CatalogChange {
@@ -240,6 +242,7 @@ impl CatalogChange {
             txn = txn.delete(key);
         }
         txn.writes.extend(self.extra.iter().cloned());
+        txn.conditions.extend(self.requires.iter().cloned());
         txn
     }
 

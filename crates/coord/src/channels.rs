@@ -7,7 +7,9 @@ use cinclus_client::Nodes;
 use cinclus_env::{TaskGroup, timeout};
 use cinclus_meta::{CommitOutcome, DynMetaStore, Revision, Txn};
 use cinclus_rpc::NodeError;
-use cinclus_types::{Assignment, AssignmentView, NodeId, NodeInfo, PChannel, Term, VChannel, ViewVersion};
+use cinclus_types::{
+    Assignment, AssignmentView, NodeId, NodeInfo, PChannel, Term, Tick, VChannel, ViewVersion,
+};
 use futures::future::join_all;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -123,12 +125,13 @@ impl ChannelTable {
         self.set_state(channel, LogState::Corrupt(reason.to_owned()));
     }
 
-    /// Gives every log to one node under a new term, all in one transaction. No node hears of it yet.
+    /// Gives every log to one node under a new term, all in one transaction; `coordinator` is the one whose changes
+    /// begin from now on. No node hears of it yet.
     ///
     /// # Errors
     /// If the new terms are not known to be durable.
-    pub async fn assign_all(&self, node: &NodeInfo) -> Result<(), StartError> {
-        let mut txn = Txn::new();
+    pub async fn assign_all(&self, node: &NodeInfo, coordinator: Tick) -> Result<(), StartError> {
+        let mut txn = Txn::new().put(keys::COORDINATOR, coordinator.to_string());
         let mut terms = BTreeMap::new();
         for (channel, log) in self.logs.lock().iter() {
             let term = Term(log.record.term.0 + 1);

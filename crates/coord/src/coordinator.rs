@@ -11,7 +11,7 @@ use cinclus_meta::DynMetaStore;
 use cinclus_rpc::{AppendError, CoordApi, CoordError, Ddl, DdlDone, DdlError};
 use cinclus_types::message::{Draft, ResourceKey};
 use cinclus_types::{
-    Advice, AssignmentView, BroadcastId, NodeInfo, PChannel, TickRange, VChannel, ViewVersion,
+    Advice, AssignmentView, BroadcastId, NodeInfo, PChannel, Tick, TickRange, VChannel, ViewVersion,
 };
 use futures::future::{join_all, try_join_all};
 use tokio::sync::{OnceCell, watch};
@@ -84,9 +84,12 @@ impl Coordinator {
         let backoff = Backoff::new(env.clock.clone(), &self.config);
         let table =
             ChannelTable::open(meta.clone(), backoff.clone(), &self.config, self.view.clone()).await?;
-        table.assign_all(&node).await?;
+        // A tick of its own: no other coordinator ever has the same.
+        let coordinator = Tick(self.view.borrow().version.global.cast_unsigned());
+        table.assign_all(&node, coordinator).await?;
         table.open_all(&nodes, &env.tasks, &self.config).await;
-        let broadcaster = Broadcaster { meta, collections, client, table, backoff, tasks: env.tasks.clone() };
+        let tasks = env.tasks.clone();
+        let broadcaster = Broadcaster { coordinator, meta, collections, client, table, backoff, tasks };
         // Their locks first, in the order in which they began: nothing new comes before them.
         let mut resumed = Vec::new();
         for task in broadcaster.left_behind().await? {

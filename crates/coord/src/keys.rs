@@ -3,6 +3,7 @@
 //! | key | value |
 //! | --- | --- |
 //! | `coord/tso` | the bound below which ticks may have been given (decimal text) |
+//! | `coord/coordinator` | the tick at which the coordinator started whose changes begin (decimal text) |
 //! | `coord/control-channel` | the PChannel that holds the control channel (text, written once) |
 //! | `coord/pchannel/<name>` | [`ChannelRecord`](crate::channels::ChannelRecord) |
 //! | `coord/request/<name>` | the ticks of a request that may come again, and when it came |
@@ -12,6 +13,8 @@ use cinclus_types::{BroadcastId, PChannel};
 
 /// The TSO's bound.
 pub const TSO: &str = "coord/tso";
+/// Whose changes begin: the coordinator that gave out the logs last.
+pub const COORDINATOR: &str = "coord/coordinator";
 /// The control channel's log.
 pub const CONTROL_CHANNEL: &str = "coord/control-channel";
 /// The prefix of all logs.

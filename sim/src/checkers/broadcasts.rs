@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use cinclus_types::{BroadcastId, VChannel};
+use cinclus_types::{BroadcastId, MessageId, VChannel};
 
 use super::{Evidence, Finding};
 
@@ -13,7 +13,7 @@ struct Copies {
     targets: Vec<VChannel>,
     keys: Vec<(i32, String, bool)>,
     /// The places in the logs of the VChannels, in their order.
-    found: Vec<(VChannel, cinclus_types::MessageId)>,
+    found: Vec<(VChannel, MessageId)>,
 }
 
 /// A broadcast that locks a key, and whether others may hold it too.
@@ -62,14 +62,15 @@ fn orders(evidence: &Evidence, broadcasts: &BTreeMap<BroadcastId, Copies>) -> Ve
                     continue;
                 }
                 evidence.tally.count("checked: orders of broadcasts");
-                let before = |(vchannel, id): &(VChannel, cinclus_types::MessageId)| {
+                let places = |(vchannel, id): &(VChannel, MessageId)| {
                     let there = other_copies.found.iter().find(|(channel, _)| channel == vchannel)?;
-                    Some(*id < there.1)
+                    Some((vchannel.clone(), *id, there.1))
                 };
-                let orders: Vec<bool> = one_copies.found.iter().filter_map(before).collect();
-                if orders.windows(2).any(|pair| pair[0] != pair[1]) {
+                let places: Vec<_> = one_copies.found.iter().filter_map(places).collect();
+                let before = places.iter().filter(|(_, one, other)| one < other).count();
+                if before != 0 && before != places.len() {
                     let text =
-                        format!("{one} and {other}, both of {key}, are in different orders: {orders:?}");
+                        format!("{one} and {other}, both of {key}, are in different orders: {places:?}");
                     findings.push(Finding::new("C2", text));
                 }
             }

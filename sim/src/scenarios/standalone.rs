@@ -111,9 +111,11 @@ fn leave(world: &World, ending: Ending) {
 }
 
 /// A client of the proxy in a life.
-async fn proxied(world: &World, life: &Life, number: u64) {
+async fn proxied(world: &World, life: &Life, (number, excused): (u64, bool)) {
     let mut actor = proxy_actor(world, life, number);
-    actor.settle().await;
+    if let Err(text) = actor.settle(SETTLE).await {
+        return unserved(world, number, excused, &text);
+    }
     for _ in 0..world.plan.operations / 2 {
         if let Err(text) = actor.step().await {
             world.find(Finding::new("availability", text));
@@ -128,13 +130,23 @@ fn proxy_actor(world: &World, life: &Life, number: u64) -> ProxyActor {
     ProxyActor::new(who, of_life, world.plan.keys, of_world, life.proxy.clone())
 }
 
+/// A client of the proxy gives up. Excused is who has too little memory for its collection, or another owner.
+fn unserved(world: &World, number: u64, excused: bool, text: &str) {
+    if world.disk.is_powered() && !excused {
+        let text = format!("the collection of {number} is not served after {SETTLE:?}: {text}");
+        world.find(Finding::new("convergence", text));
+    }
+}
+
 /// Somebody who reads page after page, those of earlier lives on too.
-async fn scrolls(world: &World, life: &Life, number: u64) {
+async fn scrolls(world: &World, life: &Life, (number, excused): (u64, bool)) {
     if world.plan.proxied == 0 || !world.random.fork("scrolls").chance(0.5) {
         return;
     }
     let mut actor = proxy_actor(world, life, number);
-    actor.until_served().await;
+    if let Err(text) = actor.until_served(SETTLE).await {
+        return unserved(world, number, excused, &text);
+    }
     let random = world.random.fork(&format!("scrolls {number}"));
     let mut scroller = Scroller::new(actor, random, world.scrolls.clone(), world.tally.clone());
     for _ in 0..world.plan.operations {
@@ -241,8 +253,10 @@ pub(super) async fn work(world: &World, member: &Member, kind: LifeKind) {
             note(actor.look_at_all().await);
         }
     });
-    let proxied = (0..world.plan.proxied).map(|actor| proxied(world, &life, number * 1_000 + 500 + actor));
-    let scrolls = scrolls(world, &life, number * 1_000 + 800);
+    let excused = rival || !peaceful && world.plan.is_tight();
+    let proxied = |actor| proxied(world, &life, (number * 1_000 + 500 + actor, excused));
+    let proxied = (0..world.plan.proxied).map(proxied);
+    let scrolls = scrolls(world, &life, (number * 1_000 + 800, excused));
     let all = async { futures::join!(join_all(works), join_all(proxied), scrolls) };
     tokio::select! {
         biased;

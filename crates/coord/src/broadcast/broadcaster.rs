@@ -1,9 +1,9 @@
 //! Carries tasks through.
 
-use cinclus_catalog::Collections;
+use cinclus_catalog::{CatalogError, Collections};
 use cinclus_client::Client;
 use cinclus_env::{TaskGroup, TaskHandle};
-use cinclus_meta::{CommitOutcome, DynMetaStore, MetaError, Txn, Write};
+use cinclus_meta::{CommitOutcome, Condition, DynMetaStore, MetaError, Txn, Write};
 use cinclus_rpc::{AppendError, DdlError};
 use cinclus_types::{Advice, PChannel, Tick, VChannel};
 use futures::future::join_all;
@@ -17,6 +17,8 @@ use crate::{StartError, keys};
 /// Appends and commits tasks until they are done. Cheap to clone.
 #[derive(Clone)]
 pub struct Broadcaster {
+    /// Whose tasks begin; a later coordinator is another.
+    pub coordinator: Tick,
     /// Where tasks are kept.
     pub meta: DynMetaStore,
     /// What they change.
@@ -78,8 +80,11 @@ impl Broadcaster {
     /// it certainly did not begin, so there is none while that is not known.
     async fn begin(&self, task: &Task) -> Result<(), DdlError> {
         let (key, value) = (keys::broadcast(task.id), task.encode());
-        let edited = task.edit.clone().into_change(Vec::new());
-        let mut txn = Txn::new().require_absent(key.clone()).put(key.clone(), value.clone());
+        let edited = task.edit.clone().into_change();
+        // Invariant C2. A task of a coordinator that a later one replaced begins under locks that the later one does
+        // not know, and after that one has looked for what was left behind.
+        let current = Condition::ValueIs(keys::COORDINATOR.to_owned(), self.coordinator.to_string().into());
+        let mut txn = Txn::new().require(current).require_absent(key.clone()).put(key.clone(), value.clone());
         // What the change was judged by still holds: a commit of this transaction whose answer was lost,
         // and which the store takes up late, does not bring a task back that is done.
         txn.conditions.extend(edited.unchanged_since(&self.collections.view()));
@@ -109,12 +114,19 @@ impl Broadcaster {
         // Invariant C2: every target has the message before the task is gone.
         let appends = task.message.vchannels.iter().map(|vchannel| self.append(&task, vchannel));
         let tick = join_all(appends).await.into_iter().max().unwrap_or_default();
-        let edit = task.edit.clone().at(tick);
+        let key = keys::broadcast(task.id);
+        let mut change = task.edit.clone().at(tick).into_change();
+        change.extra.push(Write::Delete(key.clone()));
+        // A later coordinator may have carried it through: what came after it must not be taken back.
+        change.requires.push(Condition::Exists(key.clone()));
         let mut backoff = self.backoff.clone();
         loop {
-            let done = vec![Write::Delete(keys::broadcast(task.id))];
-            match self.collections.update(edit.clone().into_change(done)).await {
+            match self.collections.update(change.clone()).await {
                 Ok(()) => break,
+                Err(CatalogError::Conflict(_)) if self.meta.get(&key).await == Ok(None) => {
+                    tracing::info!(broadcast = %task.id, "a later coordinator has carried a change through");
+                    break;
+                }
                 Err(error) => {
                     tracing::error!(broadcast = %task.id, %error, "the catalog was not changed yet");
                     backoff.pause().await;

@@ -1,7 +1,6 @@
 //! What a change does to the catalog once it is in the logs.
 
 use cinclus_catalog::{AliasEntry, CatalogChange, CollectionEntry, DatabaseEntry};
-use cinclus_meta::Write;
 use cinclus_types::{CollectionId, DatabaseId, Tick};
 use serde::{Deserialize, Serialize};
 
@@ -29,9 +28,9 @@ impl CatalogEdit {
         CatalogEdit { put_collections: vec![entry], ..CatalogEdit::default() }
     }
 
-    /// The edit as a transaction of the catalog, together with writes of the caller's.
+    /// The edit as a transaction of the catalog.
     #[must_use]
-    pub fn into_change(self, extra: Vec<Write>) -> CatalogChange {
+    pub fn into_change(self) -> CatalogChange {
         CatalogChange {
             put_collections: self.put_collections,
             delete_collections: self.delete_collections,
@@ -39,7 +38,7 @@ impl CatalogEdit {
             delete_databases: self.delete_databases,
             put_aliases: self.put_aliases,
             delete_aliases: self.delete_aliases,
-            extra,
+            ..CatalogChange::default()
         }
     }
 

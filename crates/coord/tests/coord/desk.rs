@@ -53,7 +53,7 @@ impl Desk {
     /// Makes a change.
     pub(crate) async fn apply(&mut self, ddl: &Ddl) {
         let plan = self.plan(ddl).unwrap_or_else(|error| panic!("{ddl:?}: {error}"));
-        let change = plan.edit.at(Tick(self.next)).into_change(Vec::new());
+        let change = plan.edit.at(Tick(self.next)).into_change();
         self.collections.update(change).await.unwrap();
     }
 

@@ -11,6 +11,7 @@ mod world;
 mod channels;
 mod going_away;
 mod model;
+mod outrun;
 mod planning;
 mod planning_collections;
 mod planning_load;
