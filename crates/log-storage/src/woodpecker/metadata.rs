@@ -163,8 +163,20 @@ impl WoodpeckerMetadata {
     /// # Errors
     /// Of the store.
     pub async fn holds_fence(&self, channel: &PChannel, fence: &Fence) -> Result<bool, LogError> {
-        let found = self.store.get(&self.fence_key(channel)).await?;
-        Ok(found.is_some_and(|entry| entry.value == fence.encode_to_vec()))
+        self.holds(self.require_fence(channel, Some(fence))).await
+    }
+
+    /// Whether the log is there.
+    ///
+    /// # Errors
+    /// Of the store: that this process was replaced, among others.
+    pub async fn exists(&self, channel: &PChannel) -> Result<bool, LogError> {
+        self.holds(Txn::new().require(Condition::Exists(self.log_key(channel)))).await
+    }
+
+    /// A commit without writes: what only was read may be from before another process took over (M1).
+    async fn holds(&self, conditions: Txn) -> Result<bool, LogError> {
+        Ok(matches!(self.store.commit(conditions).await?, CommitOutcome::Committed(_)))
     }
 
     fn require_fence(&self, channel: &PChannel, fence: Option<&Fence>) -> Txn {

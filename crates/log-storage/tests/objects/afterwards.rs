@@ -136,6 +136,31 @@ async fn a_writer_that_slept_through_everything_gets_no_ack() {
     assert_eq!(texts(&read_from(&awake, id).await), ["new"]);
 }
 
+/// What it knows of its segment is no longer true: that is not damage.
+#[tokio::test(start_paused = true)]
+async fn an_owner_that_slept_while_its_segment_was_compacted_reads_on() {
+    let world = World::new(8, |config| config.reads_max = 1);
+    // Nobody tells the sleeper anything.
+    world.meta.mute();
+    let sleeper = world.process(1).await;
+    let mut writer = open(&sleeper, 1).await;
+    for number in 0..6 {
+        writer.append(batch(number)).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let mut reader = sleeper.read(&channel(), MessageId::EARLIEST).await.unwrap();
+    let first = reader.next().await.unwrap().unwrap();
+    let next = world.process(2).await;
+    let mut taken = open(&next, 2).await;
+    taken.append(batch(6)).await.unwrap();
+    sealed(&world).await;
+    assert_eq!(world.object("1/0/3.blk").await, None);
+    let mut found = vec![first];
+    found.extend(drain(&mut *reader).await);
+    assert_eq!(texts(&found), numbers(7));
+    assert_eq!(writer.append(batch(7)).await, Err(LogError::Fenced));
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_idle_owner_hears_that_the_log_was_taken() {
     let world = World::new(1, |_| {});

@@ -211,6 +211,20 @@ async fn an_owner_before_gets_no_answer_after_another_has_opened() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_owner_before_says_of_nothing_that_it_holds() {
+    let store = Arc::<Faulty>::default();
+    let first = opened(&store, 1).await;
+    committed(&first, Txn::new().put("who", "first")).await;
+    let holds = || Txn::new().require(Condition::ValueIs("who".to_owned(), "first".into()));
+    committed(&first, holds()).await;
+    let second = opened(&store, 2).await;
+    committed(&second, Txn::new().put("who", "second")).await;
+    let asked = first.commit(holds()).await;
+    assert!(matches!(&asked, Err(MetaError::Unavailable(reason)) if reason.contains("epoch 2")), "{asked:?}");
+    assert!(first.superseded().await.contains("epoch 2"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_owner_that_slept_through_snapshots_finds_the_barrier() {
     let store = Arc::<Faulty>::default();
     let sleeper = opened(&store, 1).await;

@@ -113,7 +113,10 @@ impl Writer {
         }
         let (answers, commits) = self.stage(group);
         if commits.is_empty() {
-            return answer(answers);
+            return match self.confirm(&answers).await {
+                Ok(()) => answer(answers),
+                Err(error) => answer_all(answers, &error),
+            };
         }
         let (number, epoch) = {
             let owned = self.owned.read();
@@ -142,6 +145,20 @@ impl Writer {
             answers.push((reply, judged));
         }
         (answers, staged.commits)
+    }
+
+    /// Invariant M1: what holds is said by the newest owner only. Where nothing is created, nothing finds the barrier
+    /// of a later one, so it is looked for.
+    async fn confirm(&self, answers: &Answers) -> Result<(), MetaError> {
+        if !answers.iter().any(|(_, answer)| matches!(answer, Ok(CommitOutcome::Committed(_)))) {
+            return Ok(());
+        }
+        let number = self.owned.read().number + 1;
+        match self.objects.get(&self.objects.commit(number)).await {
+            Ok(None) => Ok(()),
+            Ok(Some(found)) => Err(self.superseded(number, &found)),
+            Err(error) => Err(MetaError::Unavailable(error.to_string())),
+        }
     }
 
     /// Finds out about the commit object under way, by creating it: again, if it was tried before.

@@ -63,6 +63,12 @@ impl Log {
         known.open.as_ref().map(|open| open.pipe.clone()).filter(|pipe| !pipe.is_dead())
     }
 
+    /// The fence of that pipe.
+    pub(super) fn live_fence(&self) -> Option<Fence> {
+        let known = self.known.lock();
+        known.open.as_ref().filter(|open| !open.pipe.is_dead()).map(|open| open.fence)
+    }
+
     /// Takes up what the metadata says. Segments that are known stay the same for their readers.
     pub(super) fn take_up(&self, entry: &LogEntry, earliest: MessageId) {
         self.state.raise_earliest(earliest);
@@ -88,6 +94,14 @@ impl Log {
                     }
                 },
             }
+        }
+    }
+
+    /// Ends the open of that fence, which another process has taken.
+    pub(super) fn give_up(&self, fence: &Fence) {
+        let known = self.known.lock();
+        if let Some(open) = known.open.as_ref().filter(|open| open.fence == *fence) {
+            open.pipe.kill(LogError::Fenced);
         }
     }
 

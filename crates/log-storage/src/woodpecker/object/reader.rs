@@ -161,7 +161,7 @@ impl ObjectReader {
             None => {
                 self.shared.refresh(&self.log).await?;
                 self.check_readable()?;
-                self.count_missing(&objects.footer(place), segment.id, 0)?;
+                self.count_missing(&objects.footer(place), segment.id, 0).await?;
             }
         }
         Ok(())
@@ -281,16 +281,33 @@ impl ObjectReader {
             self.shared.refresh(&self.log).await?;
         }
         self.check_readable()?;
-        self.count_missing(&fetch.path, segment.id, fetch.number)?;
+        self.count_missing(&fetch.path, segment.id, fetch.number).await?;
         if !segment.is_open() {
             segment.look_into_footer();
         }
         Ok(())
     }
 
-    fn count_missing(&mut self, path: &Path, segment: u64, block: u64) -> Result<(), LogError> {
+    /// What is missing was taken away by another process, or it is damage: that is said only by whoever is sure that
+    /// what it knows of the log is still true.
+    async fn count_missing(&mut self, path: &Path, segment: u64, block: u64) -> Result<(), LogError> {
         self.missing += 1;
-        if self.missing < MISSING_MAX { Ok(()) } else { Err(corrupt(path, segment, block, "it is missing")) }
+        if self.missing < MISSING_MAX {
+            return Ok(());
+        }
+        let (metadata, channel) = (&self.shared.metadata, &self.log.channel);
+        if let Some(fence) = self.log.live_fence() {
+            if metadata.holds_fence(channel, &fence).await? {
+                return Err(corrupt(path, segment, block, "it is missing"));
+            }
+            self.log.give_up(&fence);
+            self.missing = 0;
+            return Ok(());
+        }
+        if !metadata.exists(channel).await? {
+            return Err(LogError::NotFound(channel.clone()));
+        }
+        Err(corrupt(path, segment, block, "it is missing"))
     }
 }
 
