@@ -8,7 +8,7 @@ use cinclus_meta::{
     CommitOutcome, DynMetaStore, Entry, LeaseId, MetaError, MetaStore, Revision, Txn, Watch, Write,
 };
 
-/// Says that the channel table is committed, and forgets it.
+/// Says that the channel table is committed, and forgets it; what is committed beside it is kept.
 pub struct ForgetfulMeta(pub DynMetaStore);
 
 #[async_trait]
@@ -21,13 +21,10 @@ impl MetaStore for ForgetfulMeta {
         self.0.scan(prefix).await
     }
 
-    async fn commit(&self, txn: Txn) -> Result<CommitOutcome, MetaError> {
+    async fn commit(&self, mut txn: Txn) -> Result<CommitOutcome, MetaError> {
         let of_a_term =
             |write: &Write| matches!(write, Write::Put { key, .. } if key.starts_with(keys::CHANNELS));
-        if txn.writes.iter().any(of_a_term) {
-            let (revision, _) = self.0.scan(keys::TSO).await?;
-            return Ok(CommitOutcome::Committed(revision));
-        }
+        txn.writes.retain(|write| !of_a_term(write));
         self.0.commit(txn).await
     }
 
