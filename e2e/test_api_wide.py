@@ -225,6 +225,8 @@ def test_upserts_and_deletes(api, collection):
     assert count(api, collection) == 40
     assert api.delete(collection, ids=[12345])["delete_count"] == 1
     delete_refused(api, collection, {"filter": "id >"}, 1100, "failed to create delete plan: cannot parse expression")
+    not_boolean = "failed to create delete plan: predicate is not a boolean expression: id, data type: Int64: invalid parameter"
+    delete_refused(api, collection, {"filter": "id"}, 1100, not_boolean)
     delete_refused(api, f"{collection}_none", {"filter": "id > 3"}, 100, "can't find collection")
     assert count(api, collection) == 40
 

@@ -183,7 +183,7 @@ fn refusal(plan: &'static str, text: &str, error: &ExprError) -> ProxyError {
     let text = text.to_owned();
     if let Problem::NotBoolean { data_type, detail } = &error.problem {
         return ProxyError::Invalid(format!(
-            "failed to create {plan} plan: predicate is not a boolean expression: {text}, data type: {data_type}: {detail} {at}"
+            "failed to create {plan} plan: predicate is not a boolean expression: {text}, data type: {data_type}: invalid parameter: {detail} {at}"
         ));
     }
     let reason = if let Problem::Mismatch { left, right, detail } = &error.problem {

@@ -1,18 +1,31 @@
 //! When to stop.
 
-use tokio::signal::unix::{SignalKind, signal as unix_signal};
+use std::io;
 
-/// Ends when the process is asked to end: SIGTERM or SIGINT.
-pub(crate) async fn signal() {
-    let (Ok(mut term), Ok(mut int)) =
-        (unix_signal(SignalKind::terminate()), unix_signal(SignalKind::interrupt()))
-    else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        biased;
-        _ = term.recv() => {}
-        _ = int.recv() => {}
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// SIGTERM and SIGINT. From when it is made they no longer end the process by themselves.
+pub(crate) struct Stop {
+    term: Signal,
+    int: Signal,
+}
+
+impl Stop {
+    /// Listens for the signals.
+    ///
+    /// # Errors
+    /// If the operating system refuses.
+    pub(crate) fn listen() -> io::Result<Stop> {
+        Ok(Stop { term: signal(SignalKind::terminate())?, int: signal(SignalKind::interrupt())? })
     }
-    tracing::info!("asked to stop");
+
+    /// Ends when the process was asked to end.
+    pub(crate) async fn asked(&mut self) {
+        tokio::select! {
+            biased;
+            _ = self.term.recv() => {}
+            _ = self.int.recv() => {}
+        }
+        tracing::info!("asked to stop");
+    }
 }

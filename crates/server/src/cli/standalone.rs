@@ -3,13 +3,15 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use anyhow::Context;
 use clap::Args;
 use futures::FutureExt;
 use tracing_subscriber::EnvFilter;
 
 use crate::assemble::Standalone;
 use crate::config::ServerConfig;
-use crate::{give_back, listen, shutdown};
+use crate::shutdown::Stop;
+use crate::{give_back, listen};
 
 /// What `cinclus standalone` can be told; flags win over the configuration file.
 #[derive(Clone, Debug, Default, Args)]
@@ -53,9 +55,15 @@ pub(crate) fn run(args: &StandaloneArgs) -> anyhow::Result<()> {
 }
 
 async fn serve(config: ServerConfig) -> anyhow::Result<()> {
+    let mut asked_to_stop = Stop::listen().context("signals cannot be listened for")?;
     // The ports first: a second process on them fails before it touches any data.
     let listeners = listen::Listeners::bind(&config).await?;
-    let (standalone, superseded) = Standalone::assemble(&config).await?;
+    let (standalone, superseded) = tokio::select! {
+        biased;
+        // As after a crash: what is begun is taken up by the next start.
+        () = asked_to_stop.asked() => return Ok(()),
+        assembled = Standalone::assemble(&config) => assembled?,
+    };
     let env = standalone.env.clone();
     give_back::start(&env);
     let (service, management) = (listeners.service_addr()?, listeners.management_addr()?);
@@ -68,7 +76,7 @@ async fn serve(config: ServerConfig) -> anyhow::Result<()> {
     let stop = async {
         tokio::select! {
             biased;
-            () = shutdown::signal() => {}
+            () = asked_to_stop.asked() => {}
             reason = superseded => {
                 tracing::error!("this process ends: {reason}");
                 let _ = over.send(reason);

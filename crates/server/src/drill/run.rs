@@ -19,7 +19,7 @@ use super::scene::Scene;
 use super::server_config::ServerFile;
 use super::writer::Writer;
 use crate::outside::rows::Noise;
-use crate::shutdown;
+use crate::shutdown::Stop;
 
 /// Clients that read.
 const READERS: usize = 2;
@@ -39,7 +39,10 @@ pub(crate) fn run(args: &DrillArgs) -> anyhow::Result<()> {
     let report = runtime.block_on(async {
         tokio::select! {
             biased;
-            () = asked_to_stop() => Err(anyhow!("asked to stop")),
+            stopped = asked_to_stop() => {
+                stopped.context("signals cannot be listened for")?;
+                Err(anyhow!("asked to stop"))
+            }
             report = drill(args) => report,
         }
     })?;
@@ -58,13 +61,14 @@ pub(crate) fn run(args: &DrillArgs) -> anyhow::Result<()> {
 }
 
 /// Ends when somebody wants the drill to end, or closes its terminal: the server is not left behind.
-async fn asked_to_stop() {
-    let Ok(mut hangup) = signal(SignalKind::hangup()) else { return shutdown::signal().await };
+async fn asked_to_stop() -> std::io::Result<()> {
+    let (mut stop, mut hangup) = (Stop::listen()?, signal(SignalKind::hangup())?);
     tokio::select! {
         biased;
-        () = shutdown::signal() => {}
+        () = stop.asked() => {}
         _ = hangup.recv() => {}
     }
+    Ok(())
 }
 
 async fn drill(args: &DrillArgs) -> anyhow::Result<Report> {
