@@ -28,7 +28,7 @@ async fn h3_a_segment_that_ended_empty_does_not_close_the_log() {
         if term % 2 == 0 {
             writer.close().await.unwrap();
         }
-        drop((writer, storage));
+        drop(storage);
         machine.crash(Keep::Everything).await;
     }
     let storage = machine.start().await.unwrap();
@@ -57,7 +57,11 @@ async fn h8_what_is_acknowledged_while_the_next_writer_opens_stays() {
         let found: Vec<_> = found.iter().map(|record| record.id).zip(texts(&found)).collect();
         assert_eq!(found[..acknowledged.len()], acknowledged, "opened after {ahead}");
         let report = verify_segment(&machine.dyn_disk(), &machine.segment_file(0), 0).await.unwrap();
-        assert_eq!((report.shape, report.entries), (Shape::Finished, found.len() as u64), "opened after {ahead}");
+        assert_eq!(
+            (report.shape, report.entries),
+            (Shape::Finished, found.len() as u64),
+            "opened after {ahead}"
+        );
         drop(next);
     }
 }

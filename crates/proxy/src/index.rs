@@ -1,6 +1,7 @@
 //! Indexes: create, describe, drop, alter. What the user asks for is kept and shown; what is built inside
 //! is not its business.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use cinclus_catalog::IndexEntry;
@@ -138,7 +139,7 @@ fn complete(
         return Err(ProxyError::Invalid("metric type not set for vector index".to_owned()));
     }
     if !fits && (known(&VECTOR_TYPES) || known(&SCALAR_TYPES) || known(&OTHER_TYPES)) {
-        return Err(ProxyError::Invalid(format!(
+        return Err(unfit(format!(
             "data type {:?} can't build with this index {index_type}",
             field.data_type
         )));
@@ -154,16 +155,18 @@ fn complete(
             None => return Err(ProxyError::Invalid("metric type not set for vector index".to_owned())),
         };
         if Metric::from_name(&metric).is_none() {
-            return Err(ProxyError::Unexpected {
-                what: format!("float vector index does not support metric type: {metric}").into(),
-                expected: "valid index params".to_owned(),
-                actual: "invalid index params".to_owned(),
-            });
+            return Err(unfit(format!("float vector index does not support metric type: {metric}")));
         }
         params.insert("metric_type".to_owned(), metric);
     }
     params.insert("index_type".to_owned(), index_type);
     Ok(params)
+}
+
+/// Parameters that cannot be those of an index of the field.
+fn unfit(what: impl Into<Cow<'static, str>>) -> ProxyError {
+    let (expected, actual) = ("valid index params".to_owned(), "invalid index params".to_owned());
+    ProxyError::Unexpected { what: what.into(), expected, actual }
 }
 
 /// Refuses the index types that are for some scalars only.
@@ -178,17 +181,12 @@ fn scalar_fits(field: &FieldSchema, index_type: &str) -> Result<(), ProxyError> 
         "TRIE" if field.data_type != DataType::VarChar => {
             "TRIE are only supported on varchar field".to_owned()
         }
-        "STL_SORT"
-            if field.data_type.is_vector()
-                || !(field.data_type == DataType::Json || number || scalar == DataType::VarChar) =>
-        {
-            format!(
-                "STL_SORT are only supported on numeric, varchar or timestamptz field, got {:?}",
-                field.data_type
-            )
+        "STL_SORT" if field.data_type.is_vector() || !(number || scalar == DataType::VarChar) => {
+            let got = format!("{:?}", field.data_type).replace("Json", "JSON");
+            format!("STL_SORT are only supported on numeric, varchar or timestamptz field, got {got}")
         }
         "BITMAP" if field.primary_key => "create bitmap index on primary key not supported".to_owned(),
-        "BITMAP" if scalar.is_float() => {
+        "BITMAP" if scalar.is_float() || scalar == DataType::Json => {
             "bitmap index are only supported on bool, int, string and array field".to_owned()
         }
         "NGRAM" if !matches!(field.data_type, DataType::VarChar | DataType::Json) => {
@@ -196,7 +194,7 @@ fn scalar_fits(field: &FieldSchema, index_type: &str) -> Result<(), ProxyError> 
         }
         _ => return Ok(()),
     };
-    Err(ProxyError::Invalid(text))
+    Err(unfit(text))
 }
 
 /// What the values at a path in a JSON field can be indexed as.
@@ -206,16 +204,17 @@ const JSON_CASTS: [&str; 7] =
 /// Checks the parameters of an index in a JSON field, and fills in that it is for all of it.
 fn complete_json(field: &str, params: &mut BTreeMap<String, String>) -> Result<(), ProxyError> {
     let Some(cast) = params.get("json_cast_type") else {
-        return Err(ProxyError::Missing("json index must specify cast type".to_owned()));
+        let what = "json index must specify cast type: missing parameter[missing_param=json_cast_type]";
+        return Err(unfit(what));
     };
     if !JSON_CASTS.iter().any(|known| known.eq_ignore_ascii_case(cast)) {
-        return Err(ProxyError::Invalid(format!("json_cast_type {cast} is not supported")));
+        return Err(unfit(format!("json_cast_type {cast} is not supported")));
     }
     let path = params.entry("json_path".to_owned()).or_insert_with(|| field.to_owned());
     match path.trim_start().chars().next() {
         Some(c) if c.is_alphabetic() || matches!(c, '_' | '$' | '[') => Ok(()),
         Some(c) if !c.is_numeric() => Err(ProxyError::Plain(format!(
-            "cannot parse json_path {path}: mismatched input '{c}' expecting a name"
+            "cannot parse identifier: {path}, error: mismatched input '{c}' expecting a name"
         ))),
         Some(_) | None => Err(ProxyError::Plain(format!("cannot parse identifier: {path}"))),
     }

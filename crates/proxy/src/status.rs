@@ -75,9 +75,6 @@ pub enum ProxyError {
     /// A bad parameter, told in the newer form.
     #[error("{0}: invalid parameter")]
     Invalid(String),
-    /// A parameter is missing.
-    #[error("{0}: missing parameter")]
-    Missing(String),
     /// A parameter has another value than it must have.
     #[error("{what}: invalid parameter[expected={expected}][actual={actual}]")]
     Unexpected {
@@ -204,7 +201,6 @@ mod code {
     pub(super) const DATABASE_NOT_FOUND: i32 = 800;
     pub(super) const INVALID_DATABASE_NAME: i32 = 802;
     pub(super) const INVALID_PARAMETER: i32 = 1100;
-    pub(super) const MISSING_PARAMETER: i32 = 1101;
     pub(super) const PARAMETER_TOO_LARGE: i32 = 1102;
     pub(super) const ALIAS_NOT_FOUND: i32 = 1600;
     pub(super) const ALIAS_CONFLICT: i32 = 1601;
@@ -238,7 +234,6 @@ impl ProxyError {
             | ProxyError::Expression { .. }
             | ProxyError::EmptyExpression
             | ProxyError::SearchFieldNotFound(_) => code::INVALID_PARAMETER,
-            ProxyError::Missing(_) => code::MISSING_PARAMETER,
             ProxyError::AlteredWhileLoaded(_) => code::COLLECTION_LOADED,
             ProxyError::SchemaMismatch(_) => code::ILLEGAL_SCHEMA,
             ProxyError::PartitionNameNotFound(_)
@@ -284,7 +279,6 @@ impl ProxyError {
             | ProxyError::Row(_)
             | ProxyError::SchemaMismatch(_)
             | ProxyError::Invalid(_)
-            | ProxyError::Missing(_)
             | ProxyError::UnknownIndexType(_)
             | ProxyError::AlteredWhileLoaded(_)
             | ProxyError::Unexpected { .. }

@@ -309,7 +309,7 @@ pub enum DdlError {
         fields: String,
     },
     /// The field has another index.
-    #[error("at most one distinct index is allowed per field")]
+    #[error("CreateIndex failed: at most one distinct index is allowed per field")]
     IndexExists(IndexId),
     /// An index of another name is on the field, or on the path in a JSON field.
     #[error(

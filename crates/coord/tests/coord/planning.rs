@@ -225,10 +225,10 @@ async fn indexes() {
             samples::create_index("books", "vector", "another"),
             "CreateIndex failed: creating multiple indexes on same field is not supported: at most one distinct index is allowed per field",
         ),
-        (other_params(""), "at most one distinct index is allowed per field"),
+        (other_params(""), "CreateIndex failed: at most one distinct index is allowed per field"),
         (
             samples::create_index("books", "id", "words"),
-            "at most one distinct index is allowed per field",
+            "CreateIndex failed: at most one distinct index is allowed per field",
         ),
         (samples::create_index("books", "id", ""), DONE),
         (samples::create_index("books", "none", ""), "field not found[field=none]"),
@@ -267,9 +267,12 @@ async fn a_json_field_has_an_index_for_each_of_its_paths() {
     let many = "CreateIndex failed: creating multiple indexes on same field is not supported: at most one distinct index is allowed per field";
     desk.judge(&[
         (on("", "title['b']", "BOOL"), NOTHING),
-        (on("", "title['b']", "JSON"), "at most one distinct index is allowed per field"),
+        (on("", "title['b']", "JSON"), "CreateIndex failed: at most one distinct index is allowed per field"),
         (on("other", "title['b']", "BOOL"), many),
-        (on("title", "title['c']", "BOOL"), "at most one distinct index is allowed per field"),
+        (
+            on("title", "title['c']", "BOOL"),
+            "CreateIndex failed: at most one distinct index is allowed per field",
+        ),
         (on("other", "title['c']", "BOOL"), DONE),
         (samples::drop_index("books", "title/title['b']"), DONE),
     ]);
