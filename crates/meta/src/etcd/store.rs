@@ -59,7 +59,12 @@ impl EtcdMetaStore {
         match store.range(probe).await {
             Ok(_) => Ok(store),
             Err(failure) => {
-                let (address, reason) = (store.connection.addresses(), failure.reason().to_owned());
+                let (address, mut reason) = (store.connection.addresses(), failure.reason().to_owned());
+                // With TLS 1.3 a client takes itself for accepted before the server has looked at its certificate, and
+                // whether the server's alert is read before the connection breaks is a race.
+                if config.tls.is_some() && matches!(failure, Failure::Lost(_)) {
+                    reason.push_str("; so ends a connection whose client's certificate etcd does not take");
+                }
                 Err(match failure {
                     Failure::Away(_) | Failure::Busy(_) | Failure::Lost(_) => {
                         OpenError::Unreachable { address, reason }
