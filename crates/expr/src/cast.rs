@@ -111,6 +111,27 @@ pub(crate) fn type_of(term: &Term) -> DataType {
     }
 }
 
+/// What Milvus calls the type of a value: a computed one is a number, also if JSON takes part.
+pub(crate) fn type_name_of(term: &Term) -> &'static str {
+    match (term, type_of(term)) {
+        (Term::Arith { left, right, .. }, DataType::Json) => {
+            let float = type_of(left).is_float() || type_of(right).is_float();
+            type_name(if float { DataType::Double } else { DataType::Int64 })
+        }
+        (_, data_type) => type_name(data_type),
+    }
+}
+
+/// Why a way leads into nothing.
+pub(crate) fn not_inside(path: &FieldPath) -> String {
+    let name = &path.name;
+    if path.data_type == DataType::Array {
+        format!("field {name} is an Array: expected one index such as {name}[0]")
+    } else {
+        format!("field {name} is {:?}: nothing is inside it", path.data_type)
+    }
+}
+
 /// A type as Milvus calls it.
 pub(crate) fn type_name(data_type: DataType) -> &'static str {
     match data_type {

@@ -6,8 +6,8 @@ use cinclus_types::{CollectionSchema, DataType, Value};
 
 use crate::ast::{ArithOp, CompareOp, Expr, Quantifier, Term};
 use crate::cast::{
-    describe, describe_path, describe_value, fit, not_a_condition, template_value, type_name, type_of,
-    type_of_value, wanted,
+    describe, describe_path, describe_value, fit, not_a_condition, not_inside, template_value, type_name,
+    type_name_of, type_of, type_of_value, wanted,
 };
 use crate::error::{ExprError, Problem};
 use crate::fold;
@@ -62,7 +62,7 @@ impl Checker<'_> {
         match self.term(syntax)? {
             Term::Const(Value::Bool(value)) => Ok(Expr::Const(value)),
             term @ (Term::Path(_) | Term::Const(_) | Term::Length(_) | Term::Arith { .. }) => {
-                let data_type = type_name(type_of(&term));
+                let data_type = type_name_of(&term);
                 Err(self.error(syntax.at, Problem::NotBoolean { data_type, detail: not_a_condition(&term) }))
             }
         }
@@ -182,7 +182,12 @@ impl Checker<'_> {
         let SyntaxKind::Path(name, steps) = &syntax.kind else {
             return Err(self.type_error(syntax.at, "expected a field before `is null`"));
         };
-        self.path(syntax.at, name, steps).map(Expr::IsNull)
+        let path = self.path(syntax.at, name, steps)?;
+        if path.value_type().is_vector() {
+            let what = "IsNull/IsNotNull operations are not supported on vector fields";
+            return Err(self.type_error(syntax.at, format!("{what}: {}", describe_path(&path))));
+        }
+        Ok(Expr::IsNull(path))
     }
 
     fn length(&self, syntax: &Syntax) -> Result<Term, ExprError> {
@@ -224,15 +229,7 @@ impl Checker<'_> {
             (_, []) | (DataType::Json, _) | (DataType::Array, [PathStep::Index(_)]) => true,
             (_, [_, ..]) => false,
         };
-        if fits {
-            return Ok(path);
-        }
-        let what = if path.data_type == DataType::Array {
-            format!("field {name} is an Array: expected one index such as {name}[0]")
-        } else {
-            format!("field {name} is {:?}: nothing is inside it", path.data_type)
-        };
-        Err(self.type_error(at, what))
+        if fits { Ok(path) } else { Err(self.type_error(at, not_inside(&path))) }
     }
 
     fn template(&self, at: usize, name: &str) -> Result<Term, ExprError> {

@@ -145,6 +145,11 @@ fn lists_and_patterns_of_the_wrong_kind() {
         ("name like 5", 10, "expected a pattern in quotes, found an integer"),
         ("name like age", 10, "expected a pattern in quotes, found field age (Int8)"),
         ("vec == 1", 0, "field vec (FloatVector) cannot be used in a filter"),
+        (
+            "vec is null",
+            0,
+            "IsNull/IsNotNull operations are not supported on vector fields: field vec (FloatVector)",
+        ),
         ("age['x'] == 1", 0, "field age is Int8: nothing is inside it"),
         ("tags['x'] == 'a'", 0, "field tags is an Array: expected one index such as tags[0]"),
         ("doc['a'] < [1]", 11, "a list can be compared with `==` and `!=`, not `<`"),
@@ -186,6 +191,11 @@ fn conditions_and_values_are_two_things() {
             "5",
             0,
             "predicate is not a boolean expression, data type: Int64: expected a condition, found an integer",
+        ),
+        (
+            "doc['a'] - 1",
+            9,
+            "predicate is not a boolean expression, data type: Int64: expected a condition, found a computed number",
         ),
         (
             "ok",

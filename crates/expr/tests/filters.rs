@@ -114,7 +114,6 @@ fn names_inside_json_arrays_and_dynamic_keys() {
         ("exists color", r#"exists $meta["color"]"#),
         ("EXISTS doc['a']", r#"exists doc["a"]"#),
         ("color is null", r#"$meta["color"] is null"#),
-        ("vec is null", "vec is null"),
     ]);
 }
 

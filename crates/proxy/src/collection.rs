@@ -1,6 +1,4 @@
-//! Collections: create, drop, describe, show, rename, alter.
-
-use std::collections::BTreeMap;
+//! Collections: create, drop, describe, show, rename.
 
 use cinclus_catalog::CollectionEntry;
 use cinclus_rpc::Ddl;
@@ -51,6 +49,7 @@ pub(crate) async fn create(
     let partitions = first_partitions(proxy, &schema, request.num_partitions)?;
     let mut properties = map(given.properties);
     properties.extend(map(request.properties));
+    properties.entry("timezone".to_owned()).or_insert_with(|| "UTC".to_owned());
     let level = request.consistency_level;
     let consistency = ConsistencyLevel::from_number(level)
         .ok_or_else(|| ProxyError::Invalid(format!("unknown consistency level {level}")))?;
@@ -233,92 +232,4 @@ pub(crate) async fn rename(
     };
     proxy.ddl(rename).await?;
     Ok(success())
-}
-
-/// Sets or removes properties, the description, or the consistency level of a collection.
-///
-/// # Errors
-/// The request is not right, or the collection is missing.
-pub(crate) async fn alter(
-    proxy: &Proxy,
-    call: &Call,
-    request: wire::AlterCollectionRequest,
-) -> Result<Status, ProxyError> {
-    let target = match request.collection_name.as_str() {
-        "" => proxy.target_or_id(call, &request.db_name, "", request.collection_id)?,
-        name => proxy.existing(call, &request.db_name, name)?,
-    };
-    let (mut set, remove) = changes(map(request.properties), request.delete_keys)?;
-    let mmap = "mmap.enabled";
-    if target.collection.is_loaded() && (set.contains_key(mmap) || remove.iter().any(|key| key == mmap)) {
-        let verb = if set.contains_key(mmap) { "alter" } else { "delete" };
-        return Err(ProxyError::Plain(format!("can not {verb} mmap properties if collection loaded")));
-    }
-    let description = set.remove("collection.description");
-    let consistency = set.remove("consistency_level").map(|text| level(&text)).transpose()?;
-    let alter = Ddl::AlterCollection {
-        database: target.database.name.clone(),
-        name: target.collection.name.clone(),
-        set,
-        remove,
-        description,
-        consistency,
-    };
-    proxy.ddl(alter).await?;
-    Ok(success())
-}
-
-/// Sets or removes type parameters of a field.
-///
-/// # Errors
-/// The request is not right, or there is no such field.
-pub(crate) async fn alter_field(
-    proxy: &Proxy,
-    call: &Call,
-    request: wire::AlterCollectionFieldRequest,
-) -> Result<Status, ProxyError> {
-    let target = proxy.target(call, &request.db_name, &request.collection_name)?;
-    let (set, remove) = changes(map(request.properties), request.delete_keys)?;
-    let name = &request.field_name;
-    let missing = || ProxyError::Ddl(cinclus_rpc::DdlError::FieldNotFound(name.clone()));
-    let field = target.collection.schema().field(name).ok_or_else(missing)?;
-    schema::check_changed(&target.collection.name, field, &set)?;
-    let alter = Ddl::AlterField {
-        database: target.database.name.clone(),
-        name: target.collection.name.clone(),
-        field: field.name.clone(),
-        set,
-        remove,
-    };
-    proxy.ddl(alter).await?;
-    Ok(success())
-}
-
-/// What to set and what to remove: exactly one of both.
-///
-/// # Errors
-/// Neither or both are given.
-pub(crate) fn changes(
-    set: BTreeMap<String, String>,
-    remove: Vec<String>,
-) -> Result<(BTreeMap<String, String>, Vec<String>), ProxyError> {
-    match (set.is_empty(), remove.is_empty()) {
-        (true, true) => Err(ProxyError::Invalid("no properties or delete keys provided".to_owned())),
-        (false, false) => {
-            Err(ProxyError::Invalid("cannot provide both DeleteKeys and ExtraParams".to_owned()))
-        }
-        (true, false) | (false, true) => Ok((set, remove)),
-    }
-}
-
-fn level(text: &str) -> Result<ConsistencyLevel, ProxyError> {
-    let by_name = match text.to_ascii_lowercase().as_str() {
-        "strong" => Some(ConsistencyLevel::Strong),
-        "session" => Some(ConsistencyLevel::Session),
-        "bounded" => Some(ConsistencyLevel::Bounded),
-        "eventually" => Some(ConsistencyLevel::Eventually),
-        "customized" => Some(ConsistencyLevel::Customized),
-        other => other.parse().ok().and_then(ConsistencyLevel::from_number),
-    };
-    by_name.ok_or_else(|| ProxyError::Invalid(format!("unknown consistency level {text}")))
 }

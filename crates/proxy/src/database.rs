@@ -4,7 +4,7 @@ use cinclus_rpc::Ddl;
 use cinclus_types::convert::schema::{map, pairs};
 use cinclus_types::proto::common::Status;
 
-use crate::collection::changes;
+use crate::alter::changes;
 use crate::names;
 use crate::proto::milvus as wire;
 use crate::proxy::{Call, Proxy};

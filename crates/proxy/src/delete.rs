@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use cinclus_catalog::PartitionEntry;
 use cinclus_expr::{CompareOp, Expr, FieldPath, Term};
-use cinclus_rpc::{Freshness, QueryPlan};
+use cinclus_rpc::QueryPlan;
 use cinclus_types::{FieldSchema, Key, Keys, Value};
 
 use crate::convert::{keys, templates};
@@ -42,7 +42,13 @@ pub(crate) async fn delete(
     let keys = match filter.primary_keys(target.primary_key()?.id) {
         Some(keys) => keys,
         None => {
-            let reader = reader(proxy, call, &target, (partition.as_ref(), request_key.as_ref())).await?;
+            // For a request that has a key, those that matched when it first came.
+            let snapshot = match &request_key {
+                Some(key) => Some(proxy.request_ticks(key, 1).await?.first),
+                None => None,
+            };
+            let reader = Reader::of_write(proxy, call, &target, partition.as_ref(), snapshot);
+            reader.check_loaded()?;
             lookup(proxy, reader, filter).await?
         }
     };
@@ -75,29 +81,6 @@ fn partition_of(target: &Target, name: &str) -> Result<Option<PartitionEntry>, P
     }
     let missing = || ProxyError::PartitionNotFound(name.to_owned());
     target.collection.partition(name).cloned().map(Some).ok_or_else(missing)
-}
-
-/// Reads the rows that match now; for a request that has a key, those that matched when it first came.
-async fn reader(
-    proxy: &Proxy,
-    call: &Call,
-    target: &Target,
-    (partition, key): (Option<&PartitionEntry>, Option<&RequestKey>),
-) -> Result<Reader, ProxyError> {
-    let freshness = match key {
-        Some(key) => Freshness::Snapshot(proxy.request_ticks(key, 1).await?.first),
-        None => Freshness::Strong,
-    };
-    let reader = Reader {
-        verb: "query",
-        target: target.clone(),
-        partitions: partition.iter().map(|partition| partition.id).collect(),
-        freshness,
-        ignore_growing: false,
-        patience: proxy.patience(call),
-    };
-    reader.check_loaded()?;
-    Ok(reader)
 }
 
 /// The keys of all rows that match, in batches.

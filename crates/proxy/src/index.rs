@@ -10,7 +10,7 @@ use cinclus_types::convert::schema::pairs;
 use cinclus_types::proto::common::{IndexState, KeyValuePair, Status};
 use cinclus_types::{DataType, FieldSchema, Metric};
 
-use crate::collection::changes;
+use crate::alter::changes;
 use crate::names;
 use crate::proto::milvus as wire;
 use crate::proxy::{Call, Proxy, Target};
@@ -390,7 +390,10 @@ fn check_change(
         )));
     }
     if target.collection.is_loaded() {
-        return Err(ProxyError::AlteredWhileLoaded(target.collection.name.clone()));
+        return Err(ProxyError::AlteredWhileLoaded {
+            what: "can't alter index on loaded collection, please release the collection first".into(),
+            collection: target.collection.name.clone(),
+        });
     }
     let indexes = selected(target, name, "")?;
     let of_type = |index: &&IndexEntry, kind| {

@@ -3,6 +3,7 @@
 use cinclus_types::convert::keys_to_wire;
 use prost::Message as _;
 
+use crate::alter;
 use crate::proto::milvus::{InsertRequest, MutationResult};
 use crate::proxy::{Call, Proxy, Target};
 use crate::request_key::RequestKey;
@@ -29,7 +30,13 @@ pub(crate) async fn insert(
     let large = request.encoded_len() > INLINE_BYTES;
     let key = RequestKey::of(proxy, call, "insert", target.collection.id, &request);
     let checking = target.clone();
-    let check = move || Checked::insert(checking.collection.schema(), request.fields_data, count);
+    let check = move || {
+        let schema = checking.collection.schema();
+        // Keys that are given stand as they are, also where the server would make them.
+        let keys_allowed = alter::is_true(checking.collection.properties.get(alter::KEYS_ALLOWED));
+        let check = if keys_allowed { Checked::upsert } else { Checked::insert };
+        check(schema, request.fields_data, count)
+    };
     let checked: Result<Checked, RowError> =
         if large { proxy.parts().env.compute.run(check).await } else { check() };
     let checked = checked?;

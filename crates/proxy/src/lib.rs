@@ -30,6 +30,7 @@ pub mod validate;
 pub mod write;
 
 mod alias;
+mod alter;
 mod collection;
 mod connect;
 mod database;
@@ -39,6 +40,7 @@ mod hybrid;
 mod index;
 mod insert;
 mod load;
+mod partial;
 mod partition;
 mod query;
 mod search;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cinclus_catalog::PartitionEntry;
 use cinclus_expr::{Expr, ExprError, Problem};
 use cinclus_rpc::{
     Freshness, QueryAnswer, QueryPlan, ReadError, SearchAnswer, SearchPlan, ShardQuery, ShardRead,
@@ -13,7 +14,7 @@ use cinclus_types::{Key, PartitionId, Tick, VChannel, Value};
 use futures::future::join_all;
 
 use crate::consistency::Asked;
-use crate::proxy::{Proxy, Target};
+use crate::proxy::{Call, Proxy, Target};
 use crate::status::ProxyError;
 
 /// Which rows to read, and how fresh.
@@ -34,6 +35,25 @@ pub struct Reader {
 }
 
 impl Reader {
+    /// Reads what a write needs to know: as of now, or as of a tick; in one partition, or in all.
+    #[must_use]
+    pub fn of_write(
+        proxy: &Proxy,
+        call: &Call,
+        target: &Target,
+        within: Option<&PartitionEntry>,
+        snapshot: Option<Tick>,
+    ) -> Reader {
+        Reader {
+            verb: "query",
+            target: target.clone(),
+            partitions: within.iter().map(|partition| partition.id).collect(),
+            freshness: snapshot.map_or(Freshness::Strong, Freshness::Snapshot),
+            ignore_growing: false,
+            patience: proxy.patience(call),
+        }
+    }
+
     /// Refuses to read what is not loaded.
     ///
     /// # Errors
@@ -188,6 +208,8 @@ fn refusal(plan: &'static str, text: &str, error: &ExprError) -> ProxyError {
     }
     let reason = if let Problem::Mismatch { left, right, detail } = &error.problem {
         format!("comparisons between {left} and {right} are not supported: invalid parameter: {detail} {at}")
+    } else if let Problem::UnknownField(_) = &error.problem {
+        format!("{}: invalid parameter: {at}", error.problem)
     } else {
         error.to_string()
     };

@@ -40,7 +40,7 @@ pub(crate) async fn search(
     request: SearchRequest,
 ) -> Result<SearchResults, ProxyError> {
     refuse_unserved(&request)?;
-    let target = proxy.target(call, &request.db_name, &request.collection_name)?;
+    let target = proxy.existing(call, &request.db_name, &request.collection_name)?;
     let fields = OutputFields::of(target.collection.schema(), &request.output_fields)?;
     let params = SearchParams::of(&request.search_params)?;
     let partitions = searched_partitions(&target, &request.partition_names)?;

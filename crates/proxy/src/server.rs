@@ -15,8 +15,8 @@ use crate::proxy::{Call, Proxy};
 use crate::status::ProxyError;
 use crate::unsupported::{NO_STREAMS, refuse, unsupported};
 use crate::{
-    alias, collection, connect, database, delete, flush, hybrid, index, insert, load, partition, query,
-    search, statistics, upsert,
+    alias, alter, collection, connect, database, delete, flush, hybrid, index, insert, load, partition,
+    query, search, statistics, upsert,
 };
 
 /// An answer with a status in it.
@@ -187,8 +187,8 @@ unsupported! { service! {
     batch_describe_collection: wire::BatchDescribeCollectionRequest => wire::BatchDescribeCollectionResponse, collection::describe_batch;
     show_collections: wire::ShowCollectionsRequest => wire::ShowCollectionsResponse, collection::show;
     rename_collection: wire::RenameCollectionRequest => Status, collection::rename;
-    alter_collection: wire::AlterCollectionRequest => Status, collection::alter;
-    alter_collection_field: wire::AlterCollectionFieldRequest => Status, collection::alter_field;
+    alter_collection: wire::AlterCollectionRequest => Status, alter::collection;
+    alter_collection_field: wire::AlterCollectionFieldRequest => Status, alter::field;
     get_collection_statistics: wire::GetCollectionStatisticsRequest => wire::GetCollectionStatisticsResponse, statistics::collection;
     create_alias: wire::CreateAliasRequest => Status, alias::create;
     drop_alias: wire::DropAliasRequest => Status, alias::drop;

@@ -86,10 +86,13 @@ pub enum ProxyError {
         actual: String,
     },
     /// Something that can be changed of released collections only.
-    #[error(
-        "can't alter index on loaded collection, please release the collection first: collection already loaded[collection={0}]"
-    )]
-    AlteredWhileLoaded(String),
+    #[error("{what}: collection already loaded[collection={collection}]")]
+    AlteredWhileLoaded {
+        /// What cannot be done.
+        what: Cow<'static, str>,
+        /// The collection.
+        collection: String,
+    },
     /// An index type that there is not.
     #[error("invalid parameter[expected=valid index][actual=invalid index type: {0}]")]
     UnknownIndexType(String),
@@ -234,7 +237,7 @@ impl ProxyError {
             | ProxyError::Expression { .. }
             | ProxyError::EmptyExpression
             | ProxyError::SearchFieldNotFound(_) => code::INVALID_PARAMETER,
-            ProxyError::AlteredWhileLoaded(_) => code::COLLECTION_LOADED,
+            ProxyError::AlteredWhileLoaded { .. } => code::COLLECTION_LOADED,
             ProxyError::SchemaMismatch(_) => code::ILLEGAL_SCHEMA,
             ProxyError::PartitionNameNotFound(_)
             | ProxyError::SearchPartitionsPickedByKey
@@ -280,7 +283,7 @@ impl ProxyError {
             | ProxyError::SchemaMismatch(_)
             | ProxyError::Invalid(_)
             | ProxyError::UnknownIndexType(_)
-            | ProxyError::AlteredWhileLoaded(_)
+            | ProxyError::AlteredWhileLoaded { .. }
             | ProxyError::Unexpected { .. }
             | ProxyError::Plain(_)
             | ProxyError::TopK(_)

@@ -2,19 +2,21 @@
 
 use cinclus_catalog::PartitionEntry;
 use cinclus_types::convert::keys_to_wire;
+use cinclus_types::proto::schema::field_partial_update_op::OpType;
 use cinclus_types::{CollectionSchema, Keys};
 use prost::Message as _;
 
 use crate::insert::{INLINE_BYTES, check_schema};
+use crate::partial::Known;
 use crate::proto::milvus::{MutationResult, UpsertRequest};
-use crate::proxy::{Call, Proxy};
+use crate::proxy::{Call, Proxy, Target};
 use crate::request_key::RequestKey;
 use crate::status::{ProxyError, success};
 use crate::validate::{Checked, RowError};
 use crate::write::{Batches, Route, Writer};
 
 /// Upserts rows. In each shard the delete and the insert are one transaction. Keys that the server makes are
-/// made anew. Of a named partition only the rows in it are replaced.
+/// made anew. Of a named partition only the rows in it are replaced. A partial upsert reads what it is not given.
 ///
 /// # Errors
 /// The rows do not fit the schema (nothing was stored), or a log did not take them.
@@ -24,24 +26,30 @@ pub(crate) async fn upsert(
     request: UpsertRequest,
 ) -> Result<MutationResult, ProxyError> {
     let target = proxy.target(call, &request.db_name, &request.collection_name)?;
-    if request.partial_update || !request.field_ops.is_empty() {
-        return Err(ProxyError::Unsupported("a partial upsert".to_owned()));
+    if request.field_ops.iter().any(|op| op.op != OpType::Replace as i32) {
+        return Err(ProxyError::Unsupported("an upsert that changes values in place".to_owned()));
     }
     check_schema(&target, request.schema_timestamp)?;
     let route = Route::of(&target, &request.partition_name)?;
-    let named = !request.partition_name.is_empty();
-    let count = request.num_rows as usize;
+    let within = if request.partition_name.is_empty() { None } else { route.partition().cloned() };
+    let (partial, count) = (request.partial_update, request.num_rows as usize);
     let large = request.encoded_len() > INLINE_BYTES;
     let key = RequestKey::of(proxy, call, "upsert", target.collection.id, &request);
     let checking = target.clone();
     let check = move || check_rows(checking.collection.schema(), request, count);
-    let (old, checked) = if large { proxy.parts().env.compute.run(check).await? } else { check()? };
+    let (given, mut checked) = if large { proxy.parts().env.compute.run(check).await? } else { check()? };
+    if partial {
+        checked = complete(proxy, call, &target, (checked, &given), (within.as_ref(), key.as_ref())).await?;
+    }
+    let schema = target.collection.schema();
+    let remade = schema.primary_key().is_some_and(|key| key.auto_id);
+    let old = remade.then(|| {
+        checked.drop_keys(schema);
+        given
+    });
     let ids = proxy.row_ids(&target, key.as_ref(), checked.count()).await?;
     let encoder = proxy.clone();
-    let encode = move || {
-        let within = if let (true, Route::One(partition)) = (named, &route) { Some(partition) } else { None };
-        messages(&encoder.writer(&target), checked, old, &ids, (&route, within))
-    };
+    let encode = move || messages(&encoder.writer(&target), checked, old, &ids, (&route, within.as_ref()));
     let (keys, batches) = if large { proxy.parts().env.compute.run(encode).await } else { encode() };
     let tick = proxy.append(batches, key.as_ref()).await?;
     Ok(MutationResult {
@@ -73,22 +81,49 @@ pub(crate) fn messages(
     (answer, batches)
 }
 
-/// The checked rows, and the given keys if the server makes new ones.
+/// The keys, and the checked rows.
 fn check_rows(
     schema: &CollectionSchema,
     request: UpsertRequest,
     count: usize,
-) -> Result<(Option<Keys>, Checked), RowError> {
-    let mut checked = Checked::upsert(schema, request.fields_data, count)?;
-    let given = checked.keys(schema);
-    let Some(key) = schema.primary_key() else { return Ok((None, checked)) };
-    let given = given.ok_or_else(|| RowError::Missing(key.name.clone()))?;
+) -> Result<(Keys, Checked), RowError> {
+    let check = if request.partial_update { Checked::partial } else { Checked::upsert };
+    let checked = check(schema, request.fields_data, count)?;
+    let missing = || RowError::Missing(schema.primary_key().map_or_else(String::new, |key| key.name.clone()));
+    let given = checked.keys(schema).ok_or_else(missing)?;
     check_distinct(&given)?;
-    if !key.auto_id {
-        return Ok((None, checked));
+    Ok((given, checked))
+}
+
+/// Gives the rows the values that the request leaves out: those that they have now; those that they had when the
+/// request first came, if it has a key.
+async fn complete(
+    proxy: &Proxy,
+    call: &Call,
+    target: &Target,
+    (mut checked, keys): (Checked, &Keys),
+    (within, key): (Option<&PartitionEntry>, Option<&RequestKey>),
+) -> Result<Checked, ProxyError> {
+    let schema = target.collection.schema();
+    let fields = checked.not_given(schema);
+    if fields.is_empty() {
+        return Ok(checked);
     }
-    checked.drop_keys(schema);
-    Ok((Some(given), checked))
+    let snapshot = match key {
+        // As many as its rows get ids: a request that comes again is given the same ones.
+        Some(key) => {
+            let count = u32::try_from(checked.count()).unwrap_or(u32::MAX);
+            Some(proxy.request_ticks(key, count).await?.first)
+        }
+        None => None,
+    };
+    let known = Known::read(proxy, call, target, (keys, &fields), (within, snapshot)).await?;
+    let target = target.clone();
+    let complete = move || {
+        known.complete(target.collection.schema(), &mut checked)?;
+        Ok::<_, RowError>(checked)
+    };
+    Ok(proxy.parts().env.compute.run(complete).await?)
 }
 
 /// Refuses rows that would replace each other.

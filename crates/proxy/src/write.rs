@@ -32,6 +32,15 @@ pub enum Route {
 }
 
 impl Route {
+    /// The partition, if it is one.
+    #[must_use]
+    pub fn partition(&self) -> Option<&PartitionEntry> {
+        match self {
+            Route::One(partition) => Some(partition),
+            Route::ByKey(_) => None,
+        }
+    }
+
     /// The partitions that a write to `name` (empty: the default) goes to.
     ///
     /// # Errors

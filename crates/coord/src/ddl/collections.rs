@@ -206,7 +206,12 @@ impl Planner<'_> {
         let mut schema = CollectionSchema::clone(entry.schema());
         let found = schema.fields.iter_mut().find(|known| known.name == *field);
         let found = found.ok_or_else(|| DdlError::FieldNotFound(field.clone()))?;
-        edit_properties(&mut found.type_params, set, remove);
+        let mut set = set.clone();
+        // Milvus' clients change the description of a field by this name.
+        if let Some(text) = set.remove("field.description") {
+            found.description = text;
+        }
+        edit_properties(&mut found.type_params, &set, remove);
         schema.version += 1;
         let body = AlterCollectionBody { schema: Some(schema.clone()), ..AlterCollectionBody::default() };
         let mut changed = CollectionEntry::clone(entry);

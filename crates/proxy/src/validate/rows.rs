@@ -25,8 +25,17 @@ pub enum RowError {
     )]
     Missing(String),
     /// Values for the server's own keys.
-    #[error("not need to pass pk field({0}) when autoid==true in insert: invalid parameter")]
-    AutoIdGiven(String),
+    #[error(
+        "more fieldData has pass in: invalid parameter[expected={expected}][actual={actual}]: field {field} has auto_id, the server makes its values"
+    )]
+    AutoIdGiven {
+        /// The field.
+        field: String,
+        /// Fields of the schema.
+        expected: usize,
+        /// Those, and once more the one that the server fills in.
+        actual: usize,
+    },
     /// Values of another type.
     #[error(
         "the data type of field {field} does not match its schema, expected {expected:?}: invalid parameter"
@@ -199,7 +208,11 @@ impl Checked {
     ) -> Result<Checked, RowError> {
         let checked = Checked::upsert(schema, given, count)?;
         match schema.fields.iter().zip(&checked.slots).find(|(field, slot)| field.auto_id && slot.is_some()) {
-            Some((field, _)) => Err(RowError::AutoIdGiven(field.name.clone())),
+            Some((field, _)) => Err(RowError::AutoIdGiven {
+                field: field.name.clone(),
+                expected: schema.fields.len(),
+                actual: schema.fields.len() + 1,
+            }),
             None => Ok(checked),
         }
     }
@@ -213,6 +226,36 @@ impl Checked {
         given: Vec<FieldData>,
         count: usize,
     ) -> Result<Checked, RowError> {
+        let checked = Checked::read(schema, given, count)?;
+        // Every schema has a vector that must be given: after this, `count` is as real as the request.
+        let missing = |(field, slot): (&FieldSchema, &Option<FieldData>)| {
+            (slot.is_none() && !field.auto_id && !fill::can_be_missing(field)).then(|| field.name.clone())
+        };
+        match schema.fields.iter().zip(&checked.slots).find_map(missing) {
+            Some(name) => Err(RowError::Missing(name)),
+            None => Ok(checked),
+        }
+    }
+
+    /// Checks the columns of an upsert that may leave out any field but the primary key.
+    ///
+    /// # Errors
+    /// The first fault that is found.
+    pub fn partial(
+        schema: &CollectionSchema,
+        given: Vec<FieldData>,
+        count: usize,
+    ) -> Result<Checked, RowError> {
+        let checked = Checked::read(schema, given, count)?;
+        match schema.primary_key() {
+            // The keys make `count` real.
+            Some(key) if checked.keys(schema).is_none() => Err(RowError::Missing(key.name.clone())),
+            Some(_) | None => Ok(checked),
+        }
+    }
+
+    /// Checks the columns that are given.
+    fn read(schema: &CollectionSchema, given: Vec<FieldData>, count: usize) -> Result<Checked, RowError> {
         if count == 0 {
             return Err(RowError::NoRows);
         }
@@ -223,12 +266,8 @@ impl Checked {
                 return Err(RowError::Duplicated(schema.fields[at].name.clone()));
             }
         }
-        // Every schema has a vector that must be given: after this, `count` is as real as the request.
         for (field, slot) in schema.fields.iter().zip(&mut slots) {
             *slot = slot.take().map(|column| check(field, column, count)).transpose()?;
-            if slot.is_none() && !field.auto_id && !fill::can_be_missing(field) {
-                return Err(RowError::Missing(field.name.clone()));
-            }
         }
         Ok(Checked { count, slots })
     }
@@ -244,6 +283,31 @@ impl Checked {
     pub fn keys(&self, schema: &CollectionSchema) -> Option<Keys> {
         let at = schema.fields.iter().position(|field| field.primary_key)?;
         keys::of_column(self.slots[at].as_ref()?)
+    }
+
+    /// The fields whose old values make such an upsert whole: those not given, and undeclared keys.
+    #[must_use]
+    pub fn not_given(&self, schema: &CollectionSchema) -> Vec<FieldSchema> {
+        let fields = schema.fields.iter().zip(&self.slots);
+        fields
+            .filter(|(field, slot)| slot.is_none() || field.dynamic)
+            .map(|(field, _)| field.clone())
+            .collect()
+    }
+
+    /// Gives each field the column that `complete` makes of the given one.
+    ///
+    /// # Errors
+    /// The first of `complete`.
+    pub fn complete_each(
+        &mut self,
+        schema: &CollectionSchema,
+        mut complete: impl FnMut(&FieldSchema, Option<FieldData>) -> Result<Option<FieldData>, RowError>,
+    ) -> Result<(), RowError> {
+        for (field, slot) in schema.fields.iter().zip(&mut self.slots) {
+            *slot = complete(field, slot.take())?;
+        }
+        Ok(())
     }
 
     /// Leaves the given primary keys out: they will be made anew.

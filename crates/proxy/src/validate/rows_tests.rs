@@ -223,7 +223,7 @@ fn the_server_makes_keys_only_where_the_schema_says_so() {
     assert_eq!(rows.keys, Keys::Int64(vec![7, 8]));
     let with_keys = || [ids(&[1, 2])].into_iter().chain(given()).collect::<Vec<_>>();
     let refused = Checked::insert(&schema(true), with_keys(), 2).unwrap_err().to_string();
-    assert!(refused.contains("not need to pass pk field(id) when autoid==true in insert"));
+    assert!(refused.contains("more fieldData has pass in: invalid parameter[expected=7][actual=8]"));
     let mut upsert = Checked::upsert(&schema(true), with_keys(), 2).unwrap();
     assert_eq!(upsert.keys(&schema(true)), Some(Keys::Int64(vec![1, 2])));
     upsert.drop_keys(&schema(true));

@@ -128,9 +128,6 @@ pub fn check_changed(
     field: &FieldSchema,
     set: &BTreeMap<String, String>,
 ) -> Result<(), SchemaError> {
-    if let Some(key) = set.keys().find(|key| key.as_str() == "dim") {
-        return Err(SchemaError::Invalid(format!("{key} of field {} cannot be altered", field.name)));
-    }
     let mut changed = field.clone();
     changed.type_params.extend(set.iter().map(|(key, value)| (key.clone(), value.clone())));
     check_params(collection, &changed)

@@ -9,7 +9,7 @@ use serde::de::IgnoredAny;
 use crate::validate::RowError;
 
 /// Bytes of a JSON value, at most.
-const JSON_BYTES_MAX: usize = 65536;
+pub(crate) const JSON_BYTES_MAX: usize = 65536;
 
 /// The numbers that an integer type holds; everything for other types.
 #[must_use]
