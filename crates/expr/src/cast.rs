@@ -28,6 +28,20 @@ pub(crate) fn fit(value: Value, data_type: DataType) -> Option<Value> {
     }
 }
 
+/// Whether [`fit`] has an answer. Texts are not copied for the question.
+pub(crate) fn fits(value: &Value, data_type: DataType) -> bool {
+    match value {
+        Value::Text(_) => matches!(data_type, DataType::VarChar | DataType::Json),
+        Value::Array(_) => data_type == DataType::Json,
+        other @ (Value::Bool(_)
+        | Value::Int(_)
+        | Value::Float(_)
+        | Value::FloatVector(_)
+        | Value::Json(_)
+        | Value::Null) => fit(other.clone(), data_type).is_some(),
+    }
+}
+
 /// To 32 bits and back; what is beyond their range stays, and is greater or less than all of them.
 fn rounded(value: f64) -> f64 {
     let narrow = f64::from(value as f32);
@@ -74,6 +88,19 @@ fn json_value(json: &serde_json::Value) -> Result<Value, &'static str> {
             items.iter().map(json_value).collect::<Result<_, _>>().map(Value::Array)
         }
         serde_json::Value::Object(_) => Err("is a JSON object: objects cannot be compared"),
+    }
+}
+
+/// A constant as Milvus writes it in its errors.
+pub(crate) fn quoted(value: &Value) -> String {
+    match value {
+        Value::Bool(value) => format!("bool_val:{value}"),
+        Value::Int(value) => format!("int64_val:{value}"),
+        Value::Float(value) => format!("float_val:{value}"),
+        Value::Text(value) => format!("string_val:{value:?}"),
+        other @ (Value::Array(_) | Value::FloatVector(_) | Value::Json(_) | Value::Null) => {
+            describe_value(other).to_owned()
+        }
     }
 }
 

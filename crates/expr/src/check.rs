@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use cinclus_types::{CollectionSchema, DataType, Value};
 
-use crate::ast::{ArithOp, CompareOp, Expr, Quantifier, Term};
+use crate::ast::{ArithOp, CompareOp, Expr, Term};
 use crate::cast::{
-    describe, describe_path, describe_value, fit, not_a_condition, not_inside, template_value, type_name,
-    type_name_of, type_of, type_of_value, wanted,
+    describe, describe_path, describe_value, not_a_condition, not_inside, template_value, type_name,
+    type_name_of, type_of, type_of_value,
 };
 use crate::error::{ExprError, Problem};
 use crate::fold;
@@ -16,8 +16,9 @@ use crate::like::LikePattern;
 use crate::limits::TREE_DEPTH_MAX;
 use crate::parser::parse_text;
 use crate::path::{FieldPath, PathStep};
-use crate::syntax::{BinaryOp, ContainsCall, Step, Syntax, SyntaxKind, UnaryOp};
-use crate::value_set::ValueSet;
+use crate::syntax::{BinaryOp, Step, Syntax, SyntaxKind, UnaryOp};
+
+mod sets;
 
 /// Reads a filter of rows of a collection. `templates` gives the values of `{name}`; more than are used
 /// are fine.
@@ -408,64 +409,6 @@ impl Checker<'_> {
         })
     }
 
-    fn is_in(&self, left: &Syntax, right: &Syntax) -> Result<Expr, ExprError> {
-        let path = match self.term(left)? {
-            Term::Path(path) if path.value_type() != DataType::Array => path,
-            term @ (Term::Path(_) | Term::Const(_) | Term::Length(_) | Term::Arith { .. }) => {
-                let what = format!("`in` needs a single field, found {}", describe(&term));
-                return Err(self.type_error(left.at, what));
-            }
-        };
-        let items = self.list(right)?;
-        let set = ValueSet::new(self.fit_items(right.at, &path, items)?);
-        Ok(if set.is_empty() { Expr::Const(false) } else { Expr::In { path, set } })
-    }
-
-    fn list(&self, syntax: &Syntax) -> Result<Vec<Value>, ExprError> {
-        match self.constant(syntax, "a list such as [1, 2]")? {
-            Value::Array(items) => Ok(items),
-            value @ (Value::Null
-            | Value::Bool(_)
-            | Value::Int(_)
-            | Value::Float(_)
-            | Value::Text(_)
-            | Value::Json(_)
-            | Value::FloatVector(_)) => {
-                let mut what = format!("expected a list such as [1, 2], found {}", describe_value(&value));
-                if let SyntaxKind::Template(name) = &syntax.kind {
-                    what = format!(
-                        "the value of term expression template variable {{{name}}} is not array: {what}"
-                    );
-                }
-                Err(self.type_error(syntax.at, what))
-            }
-        }
-    }
-
-    fn contains(&self, call: ContainsCall, array: &Syntax, values: &Syntax) -> Result<Expr, ExprError> {
-        let path = self.array(array)?;
-        let (quantifier, items) = match call {
-            ContainsCall::One => (Quantifier::Any, vec![self.constant(values, "a constant")?]),
-            ContainsCall::Many(quantifier) => (quantifier, self.list(values)?),
-        };
-        let set = ValueSet::new(self.fit_items(values.at, &path, items)?);
-        if set.is_empty() && quantifier == Quantifier::Any {
-            return Ok(Expr::Const(false));
-        }
-        Ok(Expr::Contains { path, quantifier, set })
-    }
-
-    /// A field that is an array, or JSON that may be one.
-    fn array(&self, syntax: &Syntax) -> Result<FieldPath, ExprError> {
-        match self.term(syntax)? {
-            Term::Path(path) if matches!(path.value_type(), DataType::Array | DataType::Json) => Ok(path),
-            term @ (Term::Path(_) | Term::Const(_) | Term::Length(_) | Term::Arith { .. }) => {
-                let what = format!("expected an Array or JSON field, found {}", describe(&term));
-                Err(self.type_error(syntax.at, what))
-            }
-        }
-    }
-
     fn exists(&self, syntax: &Syntax) -> Result<Expr, ExprError> {
         match self.term(syntax)? {
             Term::Path(path) if path.value_type() == DataType::Json => Ok(Expr::Exists(path)),
@@ -474,24 +417,5 @@ impl Checker<'_> {
                 Err(self.type_error(syntax.at, what))
             }
         }
-    }
-
-    /// A constant as what it is compared with.
-    fn fit(&self, at: usize, with: &Term, data_type: DataType, value: Value) -> Result<Value, ExprError> {
-        let (found, right) = (describe_value(&value), type_of_value(&value));
-        fit(value, data_type).ok_or_else(|| {
-            let what =
-                format!("{} is compared: expected {}, found {found}", describe(with), wanted(data_type));
-            self.mismatch(at, data_type, right, what)
-        })
-    }
-
-    /// Constants as values of a path, or as items of it if it is an array.
-    fn fit_items(&self, at: usize, path: &FieldPath, items: Vec<Value>) -> Result<Vec<Value>, ExprError> {
-        let value_type = path.value_type();
-        let element_type = path.element_type.filter(|_| value_type == DataType::Array);
-        let data_type = element_type.unwrap_or(value_type);
-        let with = Term::Path(path.clone());
-        items.into_iter().map(|item| self.fit(at, &with, data_type, item)).collect()
     }
 }

@@ -49,6 +49,16 @@ pub enum Problem {
         /// What was expected.
         detail: String,
     },
+    /// A value in a list that is not of the field's type. Milvus' own words come first.
+    #[error("value '{value}' in list cannot be casted to {data_type}: {detail}")]
+    NotOfList {
+        /// The value as Milvus writes it.
+        value: String,
+        /// The type of the field.
+        data_type: &'static str,
+        /// What was expected.
+        detail: String,
+    },
     /// The whole text has a value, but is no condition.
     #[error("predicate is not a boolean expression, data type: {data_type}: {detail}")]
     NotBoolean {

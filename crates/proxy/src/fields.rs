@@ -28,7 +28,11 @@ impl OutputFields {
                 ("*", _, _) => schema.fields.iter().for_each(|field| output.add(field, &field.name)),
                 (_, Some(field), _) => output.add(field, &field.name),
                 (_, None, Some(meta)) if is_key(name) => output.add(meta, name),
-                (_, None, _) => return Err(ProxyError::OutputFieldNotFound(name.to_owned())),
+                (_, None, Some(_)) => {
+                    let what = "it is neither a field nor a key beside the fields";
+                    return Err(ProxyError::Plain(format!("parse output field name failed: {name}: {what}")));
+                }
+                (_, None, None) => return Err(ProxyError::OutputFieldNotFound(name.to_owned())),
             }
         }
         Ok(output)
@@ -102,6 +106,10 @@ mod tests {
         assert_eq!(check(true, &["*"]), Ok((vec![100, 101, 102], names(&["id", "a", "$meta"]))));
         assert_eq!(check(true, &["color", "x"]), Ok((vec![102], names(&["color", "x"]))));
         assert_eq!(check(false, &["color"]), Err("field color not exist".to_owned()));
-        assert_eq!(check(true, &["a b"]), Err("field a b not exist".to_owned()));
+        assert_eq!(
+            check(true, &["a b"]),
+            Err("parse output field name failed: a b: it is neither a field nor a key beside the fields"
+                .to_owned())
+        );
     }
 }

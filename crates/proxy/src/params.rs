@@ -72,6 +72,18 @@ impl Params {
         self.text(key).map(parse).transpose()
     }
 
+    /// Whether growing segments are to be left out.
+    ///
+    /// # Errors
+    /// It is neither yes nor no.
+    pub fn ignore_growing(&self) -> Result<bool, ProxyError> {
+        match self.text("ignore_growing").map(str::to_ascii_lowercase).as_deref() {
+            None | Some("" | "false" | "f" | "0") => Ok(false),
+            Some("true" | "t" | "1") => Ok(true),
+            Some(other) => Err(ProxyError::Invalid(format!("parse ignore growing field failed: {other}"))),
+        }
+    }
+
     /// Whether a key says yes, in any spelling: clients send `true`, `True` and `1`.
     #[must_use]
     pub fn flag(&self, key: &str) -> bool {
@@ -176,7 +188,7 @@ impl SearchParams {
             round_decimal: round_decimal(&params)?,
             metric: params.text("metric_type").map(str::to_owned),
             field: params.text("anns_field").map(str::to_owned),
-            ignore_growing: params.flag("ignore_growing"),
+            ignore_growing: params.ignore_growing()?,
             radius: params.float("radius")?,
             range_filter: params.float("range_filter")?,
             group_size: group_size(&params)?,
@@ -270,7 +282,7 @@ impl QueryParams {
             limit: limit.map(|limit| limit as usize),
             // Without a limit all rows are wanted, as Milvus has it.
             offset: if limit.is_some() { offset as usize } else { 0 },
-            ignore_growing: params.flag("ignore_growing"),
+            ignore_growing: params.ignore_growing()?,
             iterator: params.flag("iterator"),
         })
     }

@@ -35,6 +35,7 @@ pub(crate) async fn query(
     if filter.is_none() && params.limit.is_none() && !counts {
         return Err(ProxyError::EmptyExpression);
     }
+    refuse_aggregations(&target, &request.output_fields)?;
     let fields = if counts {
         OutputFields { fields: Vec::new(), names: vec![COUNT.to_owned()] }
     } else {
@@ -61,6 +62,24 @@ pub(crate) async fn query(
     let plan = QueryPlan { filter, limit, count_only: counts, output: fields.ids() };
     let answer = reader.query(proxy, plan.clone()).await?;
     results(&reader.target, &fields, answer, &plan, params.offset)
+}
+
+/// Refuses to count the values of a field.
+fn refuse_aggregations(target: &Target, asked: &[String]) -> Result<(), ProxyError> {
+    let field = |name: &String| {
+        let inside = name.trim().strip_prefix("count(")?.strip_suffix(')')?.trim();
+        (inside != "*").then(|| inside.to_owned())
+    };
+    match asked.iter().find_map(field) {
+        None => Ok(()),
+        Some(field) if target.collection.schema().field(&field).is_some() => {
+            Err(ProxyError::Unsupported(format!("the aggregation count({field})")))
+        }
+        Some(field) => {
+            let text = format!("target field {field} for aggregation:count does not exist");
+            Err(ProxyError::Plain(text))
+        }
+    }
 }
 
 fn results(

@@ -208,6 +208,8 @@ fn refusal(plan: &'static str, text: &str, error: &ExprError) -> ProxyError {
     }
     let reason = if let Problem::Mismatch { left, right, detail } = &error.problem {
         format!("comparisons between {left} and {right} are not supported: invalid parameter: {detail} {at}")
+    } else if let Problem::Unexpected { .. } = &error.problem {
+        format!("invalid expression: {text}: {error}")
     } else if let Problem::UnknownField(_) = &error.problem {
         format!("{}: invalid parameter: {at}", error.problem)
     } else {
