@@ -14,6 +14,8 @@ use crate::weather::Weather;
 
 /// The most nodes that live at once.
 const NODES_MAX: usize = 3;
+/// After so long without a write an owner stores nothing any more, so that nothing tells it of a successor.
+const QUIET: Duration = Duration::from_millis(400);
 
 /// Breaks a cluster.
 pub struct Director {
@@ -27,6 +29,8 @@ pub struct Director {
     pub owner: Arc<Mutex<Option<Slot>>>,
     /// The clients.
     pub clients: Vec<Member>,
+    /// Those of them that write.
+    pub writers: Vec<Member>,
 }
 
 impl Director {
@@ -103,12 +107,20 @@ impl Director {
         }
     }
 
-    /// The logs get a new owner while the old one goes on and knows nothing of it.
+    /// The logs get a new owner while the old one goes on and knows nothing of it; if nobody writes meanwhile, for long.
     async fn two_owners(&self) {
         self.count("fault two owners");
+        let quiet = self.below(2) == 0;
+        if quiet {
+            self.writers.iter().for_each(|writer| writer.set(Condition::Paused));
+            self.cluster.scene.clock.sleep(QUIET).await;
+        }
         let owner = self.owner();
         if let Some(next) = self.other(owner.as_ref()).await {
             self.fail_over(&next, Condition::Dead).await;
+        }
+        if quiet {
+            self.writers.iter().for_each(|writer| writer.set(Condition::Running));
         }
     }
 
@@ -293,6 +305,7 @@ impl Director {
             slot.member.set_skew_ms(0);
             slot.member.set_drift_ppm(0);
         }
+        self.writers.iter().for_each(|writer| writer.set(Condition::Running));
         for seated in self.cluster.coords() {
             seated.member.set(Condition::Dead);
         }

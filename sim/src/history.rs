@@ -119,6 +119,8 @@ pub struct History(Arc<Mutex<Inner>>);
 struct Inner {
     order: u64,
     operations: Vec<Operation>,
+    /// The greatest tick of a write that was acknowledged.
+    written: BTreeMap<VChannel, Tick>,
 }
 
 impl History {
@@ -146,6 +148,18 @@ impl History {
         let operation = &mut inner.operations[number as usize];
         operation.ended = Some(inner.order);
         operation.outcome = outcome;
+        if let (Wish::Append { vchannel, .. }, Outcome::Appended(appended)) =
+            (&operation.wish, &operation.outcome)
+        {
+            let newest = inner.written.entry(vchannel.clone()).or_default();
+            *newest = (*newest).max(appended.tick);
+        }
+    }
+
+    /// The greatest tick of a write in a VChannel that somebody was told.
+    #[must_use]
+    pub fn written(&self, vchannel: &VChannel) -> Tick {
+        self.0.lock().written.get(vchannel).copied().unwrap_or_default()
     }
 
     /// All operations by number.

@@ -10,7 +10,7 @@ use cinclus_coord::{Coordinator, CoordinatorParts};
 use cinclus_env::{Env, MemoryBudget};
 use cinclus_log_storage::DynLogStorage;
 use cinclus_meta::DynMetaStore;
-use cinclus_node::{Node, NodeConfig, NodeParts};
+use cinclus_node::{Node, NodeParts};
 use cinclus_proxy::Service;
 use cinclus_query::OneWorker;
 use cinclus_rpc::{CoordApi, NodeApi, WorkerApi};
@@ -89,7 +89,7 @@ impl Life {
             workers: Arc::new(OneWorker(worker)),
             env: env.clone(),
         };
-        let config = NodeConfig { proof, ..world.plan.of_process() };
+        let config = world.plan.of_process(proof);
         let buffer = config.wal.buffer.clone();
         let node = Node::new(parts, config);
         let node_api: Arc<dyn NodeApi> = node.clone();

@@ -11,8 +11,8 @@ use cinclus_log_storage::DynLogStorage;
 use cinclus_log_storage::woodpecker::roll::RollPolicy;
 use cinclus_log_storage::woodpecker::{LocalConfig, ObjectsConfig, WoodpeckerLocal, WoodpeckerObjects};
 use cinclus_meta::{DynMetaStore, EmbeddedMetaStore, ObjectConfig, ObjectMetaStore};
-use cinclus_node::OwnershipProof;
 use cinclus_segment::LocalObjects;
+use cinclus_wal::OwnershipProof;
 use object_store::ObjectStore;
 
 use crate::member::Member;
@@ -96,7 +96,7 @@ impl Stores {
         };
         let logs = WoodpeckerObjects::open(config, objects.clone(), env.clone(), meta.clone()).await;
         let logs: DynLogStorage = Arc::new(logs.context("the logs do not open")?);
-        Ok(Stores { meta, bare_meta, logs, objects, proof: OwnershipProof::TimeTick })
+        Ok(Stores { meta, bare_meta, logs, objects, proof: OwnershipProof::OwnTicks })
     }
 }
 

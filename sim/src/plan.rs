@@ -6,7 +6,7 @@ use cinclus_client::ClientConfig;
 use cinclus_coord::CoordConfig;
 use cinclus_env::Random;
 use cinclus_node::NodeConfig;
-use cinclus_wal::BufferBudget;
+use cinclus_wal::{BufferBudget, OwnershipProof};
 
 /// The shape of a run.
 #[derive(Clone, Debug)]
@@ -54,12 +54,13 @@ impl Plan {
         self.memory_bytes < u64::MAX
     }
 
-    /// The values of a node in a process of its own.
+    /// The values of a node in a process of its own, whose logs are its own by some proof.
     #[must_use]
-    pub fn of_process(&self) -> NodeConfig {
+    pub fn of_process(&self, proof: OwnershipProof) -> NodeConfig {
         let mut config = self.node.clone();
         // A clone would be the same budget.
         config.wal.buffer = BufferBudget::new(self.buffer_bytes);
+        config.wal.proof = proof;
         config
     }
 

@@ -34,6 +34,9 @@ pub struct Actor {
     pub flushes: bool,
     /// Whether it writes transactions of several calls.
     pub sessions: bool,
+    /// Whether its [`Actor::read_step`] reads at least at the tick of the newest write that anybody was told of, and not
+    /// Strong: then no read tells an owner that it was outrun.
+    pub hears: bool,
     /// What it notes.
     pub history: History,
     /// Ticks that it was told, of each shard by its place.
@@ -83,7 +86,9 @@ impl Actor {
     pub async fn read_step(&mut self) -> Result<(), String> {
         self.pause(200_000).await?;
         let at = self.below(self.shards.len() as u64) as usize;
-        self.read(at, Freshness::Strong).await
+        let heard = self.history.written(&self.shards[at].vchannel);
+        let freshness = if self.hears { Freshness::AtLeast(heard) } else { Freshness::Strong };
+        self.read(at, freshness).await
     }
 
     async fn pause(&self, micros: u64) -> Result<(), String> {

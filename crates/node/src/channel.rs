@@ -9,7 +9,6 @@ use cinclus_types::{PChannel, Term, Tick, VChannel};
 use cinclus_wal::Wal;
 use parking_lot::{Mutex, RwLock};
 
-use crate::config::OwnershipProof;
 use crate::ending::Ending;
 use crate::metrics::NodeMetrics;
 use crate::position::OwnPosition;
@@ -53,8 +52,6 @@ pub struct Channel {
     pub term: Term,
     /// Appends and scans.
     pub wal: Wal,
-    /// How its ownership is proved.
-    pub proof: OwnershipProof,
     /// How far the pump is.
     pub tsafe: Tsafe,
     /// The shards.
@@ -72,6 +69,6 @@ pub struct Channel {
 impl Channel {
     /// The log as its delegators follow it.
     pub(crate) fn position(&self) -> OwnPosition {
-        OwnPosition { wal: self.wal.clone(), proof: self.proof }
+        OwnPosition { wal: self.wal.clone() }
     }
 }

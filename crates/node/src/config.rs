@@ -4,17 +4,6 @@ use std::time::Duration;
 
 use cinclus_wal::WalConfig;
 
-/// What a Strong read takes for the proof that no later term was acknowledging when its tick was picked (Q3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OwnershipProof {
-    /// A lock that nobody else can have as long as this process lives, as that on a data directory. Costs
-    /// nothing.
-    Lock,
-    /// A TimeTick that the log's storage takes after the tick was picked, one for all reads that wait. Costs
-    /// an append.
-    TimeTick,
-}
-
 /// Values of a streaming node.
 #[derive(Clone, Debug)]
 pub struct NodeConfig {
@@ -31,8 +20,6 @@ pub struct NodeConfig {
     pub retention_bytes: u64,
     /// Log that is younger stays for readers. It goes with the next round of persisting: an idle log keeps it.
     pub retention_age: Duration,
-    /// How a Strong read knows that this node still owns the log.
-    pub proof: OwnershipProof,
     /// Subscriptions that are served at once, over all logs of the node. One reads ahead what its storage gives
     /// at once, and no more.
     pub subscriptions_max: usize,
@@ -49,7 +36,6 @@ impl Default for NodeConfig {
             chunk_bytes_min: 1 << 20,
             retention_bytes: 0,
             retention_age: Duration::ZERO,
-            proof: OwnershipProof::Lock,
             subscriptions_max: 4096,
             orphan_grace: Duration::from_secs(600),
         }

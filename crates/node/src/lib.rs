@@ -22,5 +22,5 @@ mod serve;
 mod sweep;
 
 pub use backlog::Backlog;
-pub use config::{NodeConfig, OwnershipProof};
+pub use config::NodeConfig;
 pub use host::{Node, NodeParts};

@@ -101,7 +101,6 @@ impl Opening {
             channel: self.channel.clone(),
             term: self.term,
             wal,
-            proof: self.node.config.proof,
             tsafe: Tsafe::default(),
             shards: Shards::default(),
             tasks: parts.env.tasks.child(),

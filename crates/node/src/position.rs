@@ -6,15 +6,11 @@ use cinclus_rpc::ReadError;
 use cinclus_types::Tick;
 use cinclus_wal::Wal;
 
-use crate::config::OwnershipProof;
-
 /// The owner's own view of its log.
 #[derive(Clone)]
 pub struct OwnPosition {
     /// The log.
     pub wal: Wal,
-    /// How its ownership is proved.
-    pub proof: OwnershipProof,
 }
 
 #[async_trait]
@@ -24,14 +20,7 @@ impl LogPosition for OwnPosition {
     }
 
     async fn prove(&self) -> Result<(), ReadError> {
-        // Invariant Q3.
-        match self.proof {
-            OwnershipProof::Lock => Ok(()),
-            OwnershipProof::TimeTick => {
-                let stored = self.wal.store_time_tick().await;
-                stored.map(drop).map_err(|error| ReadError::Unavailable(error.to_string()))
-            }
-        }
+        self.wal.prove().await.map_err(|error| ReadError::Unavailable(error.to_string()))
     }
 
     async fn tick_at_least(&self, at: Tick) -> Result<Tick, ReadError> {

@@ -12,6 +12,7 @@ use cinclus_proxy::{Proxy, ProxyParts};
 use cinclus_query::OneWorker;
 use cinclus_rpc::{CoordApi, LogApi, NodeApi};
 use cinclus_types::{AssignmentView, NodeId, NodeInfo};
+use cinclus_wal::WalConfig;
 use cinclus_worker::Worker;
 use futures::future::BoxFuture;
 use tokio::sync::watch;
@@ -55,6 +56,8 @@ impl Standalone {
         let coord = Coordinator::start(parts, config.coord.clone()).await?;
         let coord_api: Arc<dyn CoordApi> = coord.clone();
         let worker = Arc::new(Worker::new(objects.clone(), env.clone()));
+        let wal = WalConfig { proof: stores.proof, ..config.node.wal.clone() };
+        let node_config = NodeConfig { wal, ..config.node.clone() };
         let node = Node::new(
             NodeParts {
                 storage: stores.log,
@@ -65,7 +68,7 @@ impl Standalone {
                 workers: Arc::new(OneWorker(worker)),
                 env: env.clone(),
             },
-            NodeConfig { proof: stores.proof, ..config.node.clone() },
+            node_config,
         );
         let node_api: Arc<dyn NodeApi> = node.clone();
         let nodes: Arc<dyn Nodes> = Arc::new(LocalNode(node_api));

@@ -13,8 +13,8 @@ use cinclus_log_storage::woodpecker::{LocalConfig, ObjectsConfig, WoodpeckerLoca
 use cinclus_meta::{
     DynMetaStore, EmbeddedMetaStore, EtcdConfig, EtcdMetaStore, EtcdUser, ObjectConfig, ObjectMetaStore,
 };
-use cinclus_node::OwnershipProof;
 use cinclus_segment::LocalObjects;
+use cinclus_wal::OwnershipProof;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use object_store::ObjectStore;
@@ -33,7 +33,7 @@ pub(crate) struct Stores {
     pub(crate) log: DynLogStorage,
     /// Segment files.
     pub(crate) objects: Arc<dyn ObjectStore>,
-    /// What proves to a Strong read that no other process owns the logs.
+    /// What proves that no other process owns the logs.
     pub(crate) proof: OwnershipProof,
     /// Where it all is, in words.
     pub(crate) place: String,
@@ -94,6 +94,8 @@ struct Metadata {
     store: DynMetaStore,
     /// What the logs keep: where Woodpecker looks for it.
     of_logs: DynMetaStore,
+    /// The coordinator with its oracle is in this process, so ticks are always its own: the bound above them, in the
+    /// same metadata, is where the oracle of the next process begins.
     proof: OwnershipProof,
     superseded: BoxFuture<'static, String>,
 }
@@ -113,7 +115,8 @@ impl Metadata {
             let opened = opened.clone();
             async move { opened.superseded().await }.boxed()
         };
-        Ok(Metadata { store: opened.clone(), of_logs: opened, proof: OwnershipProof::TimeTick, superseded })
+        let proof = OwnershipProof::OwnTicks;
+        Ok(Metadata { store: opened.clone(), of_logs: opened, proof, superseded })
     }
 
     async fn in_etcd(config: &ServerConfig, env: &Env) -> anyhow::Result<Metadata> {
@@ -136,7 +139,7 @@ impl Metadata {
         let who = format!("process {} at {}", std::process::id(), config.listen);
         let claim = Claim::take(&store, env, &who).await?;
         let superseded = claim.lost().boxed();
-        Ok(Metadata { store, of_logs: open(plain).await?, proof: OwnershipProof::TimeTick, superseded })
+        Ok(Metadata { store, of_logs: open(plain).await?, proof: OwnershipProof::OwnTicks, superseded })
     }
 }
 

@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use crate::buffer::BufferBudget;
+use crate::proof::OwnershipProof;
 
 /// Values that shape one PChannel's writer, buffer and segments. Sizes are bytes, ages are spans of time.
 #[derive(Clone, Debug)]
 pub struct WalConfig {
+    /// How the owner of the log knows that it still is.
+    pub proof: OwnershipProof,
     /// The largest single message (payload and properties) that is taken, in bytes. Larger ones are
     /// refused before anything is stamped.
     pub message_bytes_max: u64,
@@ -63,6 +66,7 @@ pub struct WalConfig {
 impl Default for WalConfig {
     fn default() -> WalConfig {
         WalConfig {
+            proof: OwnershipProof::Lock,
             message_bytes_max: 8 << 20,
             batch_bytes_max: 8 << 20,
             queue_requests_max: 4096,

@@ -13,6 +13,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use crate::append::admit::{self, Shape};
 use crate::append::request::{ROOM_UNIT, Reply, Request, Work};
 use crate::error::TruncateError;
+use crate::proof::OwnershipProof;
 use crate::scan::{ScanFilter, ScanFrom, Scanner};
 use crate::shared::{Shared, WriterState};
 
@@ -178,11 +179,12 @@ impl Wal {
         self.inner.shared.frontier.subscribe()
     }
 
-    /// Moves the frontier to `at` or further and says where it is. Nothing is stored; a tick a little
-    /// ahead of the TSO is waited for.
+    /// Moves the frontier to `at` or further and says where it is. A tick a little ahead of the TSO is waited for.
+    /// Nothing is stored if the frontier is there already, or if a fresh tick needs no record
+    /// ([`OwnershipProof::covers_fresh_ticks`]); else a TimeTick is, one for all who wait.
     ///
     /// # Errors
-    /// [`AppendError::Invalid`] at once for a tick far ahead; else why the log is not served.
+    /// [`AppendError::Invalid`] at once for a tick far ahead; else why the log is not served, or not by this owner.
     pub async fn tick_at_least(&self, at: Tick) -> Result<Tick, AppendError> {
         let frontier = self.frontier();
         if frontier >= at {
@@ -195,6 +197,18 @@ impl Wal {
             return Err(AppendError::Invalid(format!("the tick {at} lies {ahead} ms ahead of the clock")));
         }
         self.submit(0, |reply| Work::TickAtLeast { at, reply }).await
+    }
+
+    /// Proves that no later term was acknowledging when this was called.
+    ///
+    /// # Errors
+    /// Why there is no proof.
+    pub async fn prove(&self) -> Result<(), AppendError> {
+        // Invariant Q3.
+        match self.inner.shared.config.proof {
+            OwnershipProof::Lock => Ok(()),
+            OwnershipProof::OwnTicks | OwnershipProof::TimeTick => self.store_time_tick().await.map(drop),
+        }
     }
 
     /// Stores a TimeTick, one for all who wait, and gives its tick: the proof that no later term was

@@ -59,6 +59,9 @@ pub enum Mutation {
     IteratorReadsAnew,
     /// A line: a writer that goes on with ticks from before it was opened; and a source that kept some.
     StaleTicks,
+    /// A line: an owner says that it knows everything up to a tick, and does not ask the storage whether it still is
+    /// the owner.
+    MovesFrontierUnproved,
     /// A line: the acknowledgements of a block are given before it is synced.
     AcksBeforeSync,
     /// A line: a request that is known by its key is stored again.
@@ -144,6 +147,8 @@ impl Mutation {
         use Scenario::{Cluster, Decay, Readers, Standalone};
         vec![
             (Mutation::StaleTicks, Cluster, &["W1"]),
+            (Mutation::MovesFrontierUnproved, Cluster, &["Q1"]),
+            (Mutation::MovesFrontierUnproved, Readers, &["W4"]),
             (Mutation::AcksBeforeSync, Standalone, &["W2"]),
             (Mutation::ForgetsKeys, Cluster, &["W2", "C2"]),
             (Mutation::ReadsBeforeApplied, Cluster, &["Q1"]),

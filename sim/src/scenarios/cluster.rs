@@ -23,6 +23,7 @@ use crate::checkers::Finding;
 use crate::cluster::{ClientSide, Cluster};
 use crate::director::Director;
 use crate::history::{Outcome, Wish};
+use crate::member::Member;
 use crate::scene::Scene;
 use crate::shard::Shard;
 use crate::storm::Storm;
@@ -71,6 +72,7 @@ async fn live(world: &World, scene: &Scene) -> Result<()> {
         late: Some(world.random.fork("late")).filter(|random| random.chance(0.5)),
         owner: Arc::new(Mutex::new(Some(owner))),
         clients: clients.iter().map(|client| client.member.clone()).collect(),
+        writers: writers(&clients),
     };
     let works = clients.iter().zip(1..).map(|(client, number)| {
         let mut actor = actor(world, client, number, &shards);
@@ -178,6 +180,12 @@ fn reads_late(number: u64) -> u64 {
     if number.is_multiple_of(2) { 10_000 } else { 0 }
 }
 
+/// The clients that write.
+fn writers(clients: &[ClientSide]) -> Vec<Member> {
+    let writing = clients.iter().zip(1..).filter(|(_, number)| reads_late(*number) == 0);
+    writing.map(|(client, _)| client.member.clone()).collect()
+}
+
 /// Logs in memory or in local files, by chance.
 pub(super) async fn log_storage(world: &World, env: &Env) -> Result<DynLogStorage> {
     if world.random.fork("storage").chance(0.5) {
@@ -201,6 +209,7 @@ fn actor(world: &World, client: &ClientSide, number: u64, shards: &[Shard]) -> A
         rows_max: world.plan.rows_max,
         flushes: world.plan.flushes,
         sessions: world.sessions(),
+        hears: world.random.fork("hears").chance(0.5),
         history: world.history.clone(),
         told: BTreeMap::new(),
     }

@@ -2,6 +2,7 @@
 //! follow the log from owner to owner.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -11,8 +12,9 @@ use cinclus_log_storage::{DynLogStorage, FaultPlan, FaultyLogStorage};
 use cinclus_rpc::{AppendError, Appended};
 use cinclus_types::message::Draft;
 use cinclus_types::{Advice, PChannel, Term, Tick};
-use cinclus_wal::{Feed, ScanFilter, ScanFrom, Wal, WalParts};
+use cinclus_wal::{Feed, OwnershipProof, ScanFilter, ScanFrom, Wal, WalConfig, WalParts};
 use futures::future::join_all;
+use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use super::cluster::log_storage;
@@ -27,6 +29,8 @@ use crate::world::{World, runtime};
 /// How long trouble goes on at most, and how long the end may take.
 const TROUBLE: Duration = Duration::from_secs(60);
 const READERS: u64 = 3;
+/// How long nobody writes before the log moves, now and then.
+const QUIET: Duration = Duration::from_millis(400);
 
 /// What everybody here works with.
 struct Log<'a> {
@@ -38,6 +42,10 @@ struct Log<'a> {
     channel: PChannel,
     shards: Vec<Shard>,
     owner: watch::Sender<Option<Wal>>,
+    /// The one before, which need not know that it is not the owner any more.
+    before: Mutex<Option<Wal>>,
+    /// Nobody writes.
+    quiet: AtomicBool,
 }
 
 /// One life of one log.
@@ -72,6 +80,8 @@ async fn live(world: &World, scene: &Scene) -> Result<()> {
         shards: (1..3).map(|collection| Shard::alone(&channel, collection)).collect(),
         channel,
         owner: watch::Sender::new(None),
+        before: Mutex::default(),
+        quiet: AtomicBool::new(false),
     };
     let first = log.own(Term(1)).await.context("before anything went wrong")?;
     for shard in &log.shards {
@@ -84,6 +94,7 @@ async fn live(world: &World, scene: &Scene) -> Result<()> {
         biased;
         _ = join_all(works) => {}
         () = log.trouble(&mut term) => {}
+        () = log.ask_for_ticks() => {}
         _ = join_all(reads.iter_mut().map(|read| log.read(read, Tick::MAX))) => {}
         () = scene.clock.sleep(TROUBLE) => {}
     }
@@ -101,12 +112,14 @@ async fn live(world: &World, scene: &Scene) -> Result<()> {
 impl Log<'_> {
     /// Opens the log; it has a new owner then.
     async fn own(&self, term: Term) -> Result<Wal> {
-        let config = self.world.plan.node.wal.clone();
+        let proof = OwnershipProof::TimeTick;
+        let config = WalConfig { proof, ..self.world.plan.node.wal.clone() };
         let (wal, feed) = cinclus_wal::open(self.parts.clone(), config, self.channel.clone(), term).await?;
         self.env.tasks.spawn("feed", drain(feed));
         wal.ready().await?;
         self.scene.note(format_args!("the log is open under {term}"));
-        self.owner.send_replace(Some(wal.clone()));
+        let before = self.owner.send_replace(Some(wal.clone()));
+        *self.before.lock() = before;
         Ok(wal)
     }
 
@@ -134,6 +147,12 @@ impl Log<'_> {
                 2 => self.faulty.set_plan(FaultPlan::default()),
                 _ => {
                     term.0 += 1;
+                    // Nothing tells an owner that stores nothing of its successor.
+                    let quiet = random.range(0..2) == 0;
+                    self.quiet.store(quiet, Ordering::Relaxed);
+                    if quiet {
+                        self.scene.clock.sleep(QUIET).await;
+                    }
                     let before = self.owner.borrow().clone();
                     if let Some(before) = before.filter(|_| random.range(0..3) == 0) {
                         before.close().await;
@@ -142,7 +161,30 @@ impl Log<'_> {
                     }
                     // One that does not open leaves the log to the one before, or to the next.
                     let _ = self.own(*term).await;
+                    self.quiet.store(false, Ordering::Relaxed);
                 }
+            }
+        }
+    }
+
+    /// Asks this owner and the one before for the tick of the moment, as reads do, for ever; often when they change.
+    async fn ask_for_ticks(&self) {
+        let random = self.world.random.fork("ticks");
+        let mut changes = self.owner.subscribe();
+        loop {
+            let clock = &*self.scene.clock;
+            // It is as good when nothing changes.
+            let _ = timeout(clock, Duration::from_millis(random.range(0..400)), changes.changed()).await;
+            clock.sleep(Duration::from_millis(random.range(0..150))).await;
+            let before = self.before.lock().clone();
+            let Some(wal) = before.filter(|_| random.range(0..2) == 0).or_else(|| self.wal()) else {
+                continue;
+            };
+            let now = Tick::from_unix_ms(self.scene.clock.unix_ms());
+            // One that is not the owner any more says so.
+            let ticked = timeout(&*self.scene.clock, Duration::from_secs(1), wal.tick_at_least(now)).await;
+            if let Ok(Ok(_)) = ticked {
+                self.world.tally.count("ticks asked for");
             }
         }
     }
@@ -156,9 +198,9 @@ impl Log<'_> {
         let random = self.world.random.fork(&format!("writer {number}"));
         for _ in 0..self.world.plan.operations * 2 {
             self.scene.clock.sleep(Duration::from_millis(random.range(0..120))).await;
-            let (Some(wal), shard) = (self.wal(), &self.shards[random.range(0..2) as usize]) else {
-                continue;
-            };
+            let shard = &self.shards[random.range(0..2) as usize];
+            let quiet = self.quiet.load(Ordering::Relaxed);
+            let Some(wal) = self.wal().filter(|_| !quiet) else { continue };
             let flush = random.range(0..12) == 0;
             let count = if flush { 1 } else { 1 + random.range(0..3) };
             let several_calls = !flush && random.range(0..2) == 0;

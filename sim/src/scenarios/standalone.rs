@@ -281,6 +281,7 @@ pub(super) fn actor(world: &World, life: &Life, shards: &[Shard], (number, actor
         rows_max: world.plan.rows_max,
         flushes: world.plan.flushes,
         sessions: world.sessions(),
+        hears: false,
         history: world.history.clone(),
         told: BTreeMap::new(),
     }

@@ -45,7 +45,7 @@ pub(crate) struct PendingAppend {
 
 /// A batch at the storage, or a tick that is published after the batches before it.
 pub(crate) struct InFlight {
-    /// `None` for a tick that is not stored.
+    /// `None` for a tick that needs no record of its own.
     pub ack: Option<AppendAck>,
     pub placed: Vec<(Placed, u64)>,
     /// What the frontier becomes.

@@ -28,4 +28,5 @@ mod requests;
 pub(crate) mod session;
 pub(crate) mod space;
 pub mod stamp;
+mod ticks_asked;
 pub(crate) mod writer;

@@ -21,9 +21,6 @@ use crate::shard::{DedupLimits, SealPolicy};
 use crate::shared::{Handover, Shared, WriterState};
 use crate::tick::{Heartbeat, Ticks};
 
-/// The pause before a source of ticks that is behind is asked again.
-const TICK_RETRY: Duration = Duration::from_millis(2);
-
 /// Those who were answered together get a turn this often before the next batch goes, as long as they come back.
 const TURNS_MAX: usize = 4;
 
@@ -42,7 +39,7 @@ pub(crate) struct Session {
     pub(super) live: Live,
     pub(super) stamper: Stamper,
     pub(super) keys: KeysInFlight,
-    in_flight: VecDeque<InFlight>,
+    pub(super) in_flight: VecDeque<InFlight>,
     in_flight_bytes: u64,
     heartbeat: Heartbeat,
     /// A request that waits for ticks.
@@ -52,12 +49,13 @@ pub(crate) struct Session {
     pace: Pace,
     pub(super) tick_waiters: TickWaiters,
     /// No tick is looked for again before this moment.
-    tick_retry_at: Duration,
+    pub(super) tick_retry_at: Duration,
     pub(super) proof_waiters: Vec<Reply<Tick>>,
-    proof_in_flight: bool,
+    /// A TimeTick that somebody waits for is at the storage; who comes now waits for the next one.
+    pub(super) proof_in_flight: bool,
     /// The first record of a term is a TimeTick; requests are served when it is acknowledged.
     first_tick_sent: bool,
-    ready: bool,
+    pub(super) ready: bool,
     buffer_check: Option<Duration>,
 }
 
@@ -232,7 +230,7 @@ impl Session {
         }
     }
 
-    fn time_tick(&mut self, batch: &mut Batch) -> Tick {
+    pub(super) fn time_tick(&mut self, batch: &mut Batch) -> Tick {
         let mut placer = self.placer(batch);
         let payload = TimeTickBody::encode_at(placer.peek());
         let (tick, _) = placer.put(Draft::time_tick(payload));
@@ -241,7 +239,7 @@ impl Session {
     }
 
     /// Hands a batch to the storage, with the Flush of every segment that is to be closed.
-    fn store(&mut self, mut batch: Batch) {
+    pub(super) fn store(&mut self, mut batch: Batch) {
         self.placer(&mut batch).flush_due();
         if batch.placed.is_empty() {
             return;
@@ -302,7 +300,6 @@ impl Session {
     fn do_what_is_due(&mut self) {
         let now = self.now();
         self.send_time_tick(now);
-        self.answer_tick_waiters(now);
         if let Some(request) = self.held.take() {
             let needs = request.work.ticks_max() + self.live.txns.len() as u64 + 8;
             if self.stamper.ticks.prepare(needs, now) {
@@ -313,6 +310,8 @@ impl Session {
                 self.held = Some(request);
             }
         }
+        // What was just sent may be all that they wait for.
+        self.answer_tick_waiters(now);
         let clock_tick = Tick::from_unix_ms(self.shared.env.clock.unix_ms());
         if self.live.assigner.next_check().is_some_and(|check| check <= clock_tick) {
             self.live.assigner.check(&self.live.state, clock_tick);
@@ -347,42 +346,6 @@ impl Session {
         self.store(batch);
     }
 
-    /// Moves the frontier for those who wait for a tick. Nothing is stored for them.
-    fn answer_tick_waiters(&mut self, now: Duration) {
-        if self.tick_waiters.is_empty() || !self.ready {
-            return;
-        }
-        self.tick_waiters.retain(|(_, reply)| !reply.is_closed());
-        self.tick_waiters.sort_by_key(|(at, _)| *at);
-        let mut tick = self.stamper.ticks.last();
-        // A log's tick never moves above the TSO: a tick in the future is waited for.
-        let clock_ms = self.shared.env.clock.unix_ms();
-        let there = self.tick_waiters.partition_point(|(at, _)| at.unix_ms() <= clock_ms);
-        let wanted = self.tick_waiters[..there].last().map(|(at, _)| *at);
-        if let Some(at) = wanted.filter(|at| *at > tick && now >= self.tick_retry_at)
-            && self.stamper.ticks.prepare_at_least(at, now)
-        {
-            tick = self.stamper.ticks.take_at_least(at, now).unwrap_or(tick);
-        }
-        let served = self.tick_waiters.partition_point(|(at, _)| *at <= tick);
-        if served == 0 {
-            return;
-        }
-        let replies = self.tick_waiters.drain(..served).map(|(_, reply)| reply).collect();
-        let answers = vec![PendingAnswer::Ticked { replies, tick }];
-        let placed = Vec::new();
-        self.in_flight.push_back(InFlight { ack: None, placed, frontier: tick, answers, sent_at: now });
-    }
-
-    /// Ticks were fetched. When the source is still behind what somebody waits for, there is a pause.
-    fn fetched(&mut self) {
-        let clock_ms = self.shared.env.clock.unix_ms();
-        let wanted = self.tick_waiters.iter().map(|(at, _)| *at).filter(|at| at.unix_ms() <= clock_ms).max();
-        if wanted.is_some_and(|at| !self.stamper.ticks.reaches(at)) {
-            self.tick_retry_at = self.now() + TICK_RETRY;
-        }
-    }
-
     /// When something is due that nothing else wakes the session for.
     fn next_due(&self, now: Duration) -> Option<Duration> {
         const SOON: Duration = Duration::from_millis(1);
@@ -390,7 +353,7 @@ impl Session {
         let until =
             |tick: Tick| now + Duration::from_millis(tick.unix_ms().saturating_sub(clock_ms)).max(SOON);
         let seal = self.live.assigner.next_check().map(until);
-        let waiter = self.tick_waiters.iter().map(|(at, _)| until(*at).max(self.tick_retry_at)).min();
+        let waiter = self.next_tick_waiter().map(|at| until(at).max(self.tick_retry_at));
         let heartbeat = self.heartbeat.due_at();
         let wants_ticks = self.held.is_some()
             || !self.first_tick_sent

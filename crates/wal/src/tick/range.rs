@@ -127,6 +127,13 @@ impl Ticks {
         self.take_at_least(Tick::ZERO, now)
     }
 
+    /// Lets go of the ticks in hand below `at`, so that the next one is at least `at`.
+    pub fn skip_to(&mut self, at: Tick) {
+        if let Some(range) = self.current.as_mut() {
+            range.next = range.next.max(at);
+        }
+    }
+
     /// The next tick that is at least `at`. `None` when none is in hand.
     pub fn take_at_least(&mut self, at: Tick, now: Duration) -> Option<Tick> {
         let range = self.current.as_mut()?;

@@ -134,7 +134,7 @@ async fn a_time_tick_follows_messages_within_its_delay_and_an_idle_log_stores_no
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_tick_can_be_had_without_storing_anything() {
+async fn whoever_has_a_lock_on_the_log_gives_ticks_without_storing_anything() {
     let world = World::new(5).await;
     let (wal, pump) = world.serve(1, WalConfig::default()).await;
     let shard = world.shard(7);

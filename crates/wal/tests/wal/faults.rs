@@ -10,7 +10,9 @@ use cinclus_rpc::{AppendError, Appended};
 use cinclus_types::message::{Kind, Message};
 use cinclus_types::{Advice, Tick, VChannel};
 use cinclus_wal::shard::{Effect, ShardState};
-use cinclus_wal::{BufferBudget, Delivery, DeliveryKind, ScanFilter, ScanFrom, Wal, WalConfig};
+use cinclus_wal::{
+    BufferBudget, Delivery, DeliveryKind, OwnershipProof, ScanFilter, ScanFrom, Wal, WalConfig,
+};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
@@ -38,6 +40,7 @@ pub(crate) struct Run {
 
 fn config() -> WalConfig {
     WalConfig {
+        proof: OwnershipProof::TimeTick,
         buffer: BufferBudget::new(3_000),
         segment_rows_max: 9,
         txn_keepalive_default: Duration::from_millis(50),

@@ -8,6 +8,7 @@ mod crash;
 mod damage;
 mod faults;
 mod foreign;
+mod owners;
 mod readers;
 mod segments;
 mod space;
