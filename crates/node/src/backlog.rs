@@ -5,6 +5,9 @@
 //! Appends that would go beyond the bound wait until rounds have made room. If persisting cannot keep up
 //! they are let through after a moment, up to twice the bound, and refused from there on; if it fails they are
 //! refused after that moment, with the reason.
+//!
+//! What lies before a checkpoint, but behind the begin of a transaction that is open, is replayed too. Rounds do not
+//! free it. When that is more than half of the bound, the log with the most of it rolls its oldest transaction back.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -38,8 +41,10 @@ struct Shared {
 struct State {
     logs: BTreeMap<u64, Log>,
     next: u64,
-    /// Bytes of all logs that would be replayed.
+    /// Bytes of all logs that lie behind their checkpoints.
     total: u64,
+    /// Bytes before the checkpoints that open transactions hold.
+    held: u64,
     /// Bytes of appends that are under way.
     admitted: u64,
     /// Bytes of appends that wait for room.
@@ -52,6 +57,8 @@ struct Log {
     open: u64,
     /// Bytes that the round under way covers.
     persisting: u64,
+    /// Bytes before the checkpoint that open transactions hold.
+    held: u64,
     running: bool,
     wanted: bool,
     /// Why the last round failed, if it did: this log tries again by itself.
@@ -96,7 +103,7 @@ impl Backlog {
     /// Bytes of log that a restart would replay.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        self.shared.state.lock().total
+        self.shared.state.lock().replayed()
     }
 
     /// Lets an append of so many bytes in, once there is room.
@@ -118,7 +125,7 @@ impl Backlog {
                 if let Some(admitted) = shared.admit(bytes) {
                     return Ok(admitted);
                 }
-                if shared.state.lock().total >= shared.bound.saturating_mul(2) {
+                if shared.state.lock().replayed() >= shared.bound.saturating_mul(2) {
                     return Err(shared.overloaded());
                 }
                 // The sender lives as long as `shared`.
@@ -154,10 +161,17 @@ impl Drop for Waiting<'_> {
     }
 }
 
+impl State {
+    /// Bytes of all logs that would be replayed.
+    fn replayed(&self) -> u64 {
+        self.total + self.held
+    }
+}
+
 impl Shared {
     fn admit(self: &Arc<Shared>, bytes: u64) -> Option<Admitted> {
         let mut state = self.state.lock();
-        let there = state.total + state.admitted;
+        let there = state.replayed() + state.admitted;
         // A single append of any size is let in when nothing else is there.
         (there == 0 || there + bytes <= self.bound).then(|| self.admitted(&mut state, bytes))
     }
@@ -165,17 +179,25 @@ impl Shared {
     fn admit_late(self: &Arc<Shared>, bytes: u64) -> Result<Admitted, AppendError> {
         let mut state = self.state.lock();
         if let Some(failure) = state.logs.values().find_map(|log| log.failing.as_ref()) {
-            let (waiting, bound) = (state.total, self.bound);
+            let (waiting, bound) = (state.replayed(), self.bound);
             return Err(failure.refuse(&format!(
                 "{waiting} bytes of log are not persisted, the recovery bound is {bound}, and persisting fails"
             )));
         }
-        let there = state.total + state.admitted;
+        let there = state.replayed() + state.admitted;
         if there >= self.bound.saturating_mul(2) {
             drop(state);
             return Err(self.overloaded());
         }
         Ok(self.admitted(&mut state, bytes))
+    }
+
+    /// The log of which open transactions hold the most, if they hold too much.
+    fn holds_too_much(&self, state: &State) -> Option<u64> {
+        if state.held <= self.bound / 2 {
+            return None;
+        }
+        state.logs.iter().max_by_key(|(_, log)| log.held).map(|(id, _)| *id)
     }
 
     fn admitted(self: &Arc<Shared>, state: &mut State, bytes: u64) -> Admitted {
@@ -184,7 +206,7 @@ impl Shared {
     }
 
     fn overloaded(&self) -> AppendError {
-        let (waiting, bound) = (self.state.lock().total, self.bound);
+        let (waiting, bound) = (self.state.lock().replayed(), self.bound);
         AppendError::Overloaded(format!(
             "{waiting} bytes of log are not persisted, the recovery bound is {bound}"
         ))
@@ -193,10 +215,10 @@ impl Shared {
     /// Asks for a round of the log with the most, if much is there that no round is asked for, or if the
     /// rounds that are do not make room for the appends that wait.
     fn pick(&self, state: &mut State) {
-        self.gauge.set(i64::try_from(state.total).unwrap_or(i64::MAX));
+        self.gauge.set(i64::try_from(state.replayed()).unwrap_or(i64::MAX));
         let asked = |log: &Log| log.persisting + if log.wanted { log.open } else { 0 };
         let asked: u64 = state.logs.values().map(asked).sum();
-        let short = (state.total + state.admitted + state.waiting).saturating_sub(self.bound);
+        let short = (state.replayed() + state.admitted + state.waiting).saturating_sub(self.bound);
         let much = state.total.saturating_sub(asked) >= self.bound / 2;
         if !much && (state.waiting == 0 || asked >= short) {
             return;
@@ -242,6 +264,32 @@ impl LogBacklog {
         self.shared.room.send_replace(());
     }
 
+    /// The round was committed, but a restart would read so many bytes before it again: transactions are open since
+    /// then.
+    pub fn holds(&self, bytes: u64) {
+        let mut state = self.shared.state.lock();
+        let Some(log) = state.logs.get_mut(&self.id) else { return };
+        let before = std::mem::replace(&mut log.held, bytes);
+        state.held = state.held + bytes - before;
+        if let Some(most) = self.shared.holds_too_much(&state)
+            && most != self.id
+            && let Some(log) = state.logs.get_mut(&most).filter(|log| !log.wanted && !log.running)
+        {
+            // It is told so at the end of its next round.
+            log.wanted = true;
+            log.wake.notify_one();
+        }
+        self.shared.pick(&mut state);
+        drop(state);
+        self.shared.room.send_replace(());
+    }
+
+    /// Whether this log is to roll its oldest open transaction back.
+    #[must_use]
+    pub fn holds_too_much(&self) -> bool {
+        self.shared.holds_too_much(&self.shared.state.lock()) == Some(self.id)
+    }
+
     /// Whether a round is asked for.
     #[must_use]
     pub fn is_wanted(&self) -> bool {
@@ -270,6 +318,7 @@ impl Drop for LogBacklog {
         let mut state = self.shared.state.lock();
         if let Some(log) = state.logs.remove(&self.id) {
             state.total -= log.open + log.persisting;
+            state.held -= log.held;
         }
         self.shared.pick(&mut state);
         drop(state);
@@ -315,6 +364,28 @@ mod tests {
         assert_eq!(backlog.bytes(), 50);
         drop(other);
         assert_eq!(backlog.bytes(), 11);
+    }
+
+    #[tokio::test]
+    async fn what_open_transactions_hold_counts_and_the_log_with_the_most_lets_go() {
+        let backlog = backlog(100);
+        let (small, large) = (backlog.join(), backlog.join());
+        for (log, bytes) in [(&large, 40), (&small, 10)] {
+            log.add(bytes);
+            log.begin();
+            log.ended(Ok(()));
+            log.holds(bytes);
+        }
+        assert_eq!((backlog.bytes(), large.holds_too_much()), (50, false));
+        small.holds(20);
+        assert_eq!((small.holds_too_much(), large.holds_too_much()), (false, true));
+        assert!(large.is_wanted() && !small.is_wanted(), "it is told at the end of its round");
+        large.begin();
+        large.ended(Ok(()));
+        large.holds(0);
+        assert_eq!((backlog.bytes(), small.holds_too_much()), (20, false));
+        drop(small);
+        assert_eq!(backlog.bytes(), 0);
     }
 
     #[tokio::test]

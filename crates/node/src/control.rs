@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use cinclus_query::ApplyError;
-use cinclus_types::{SegmentEntry, SegmentId, Tick, VChannel};
+use cinclus_types::{MessageId, SegmentEntry, SegmentId, Tick, VChannel};
 use tokio::sync::oneshot;
 
 use crate::failure::Failure;
@@ -46,6 +46,8 @@ pub struct PersistedRound {
     pub dropped_segments: Vec<(VChannel, SegmentId)>,
     /// Told when the round is noted: those who asked for it.
     pub waiting: Vec<oneshot::Sender<()>>,
+    /// From where the log is read again, and how much of it lies before the cut: open transactions hold it.
+    pub held: (MessageId, u64),
     /// Whether it was committed; if not, why, and the next round does it again.
     pub committed: Result<(), Failure>,
 }

@@ -8,9 +8,9 @@
 
 use std::time::Duration;
 
-use cinclus_env::mutated;
+use cinclus_env::{DynClock, mutated};
 use cinclus_types::message::Header;
-use cinclus_types::{Checkpoint, SegmentId, Tick, VChannel};
+use cinclus_types::{Checkpoint, MessageId, SegmentId, Tick, VChannel};
 use cinclus_wal::{Delivery, DeliveryKind, Feed};
 use tokio::sync::{mpsc, oneshot};
 
@@ -23,6 +23,8 @@ use crate::retention::Retention;
 use crate::round::{Round, ShardRound};
 
 const FAILED_ROUND_PAUSE: Duration = Duration::from_secs(1);
+/// How long the pump may take to see that a transaction was rolled back.
+const LET_GO_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Decides when a round begins, and collects what it is about.
 pub struct Persister {
@@ -162,17 +164,51 @@ impl Persister {
         }
     }
 
+    /// Has the oldest open transaction rolled back, and a round after that.
+    fn let_go(&self, channel: &Channel, resume: MessageId) {
+        let (control, tasks) = (self.control.clone(), channel.tasks.clone());
+        let (channel, clock) = (channel.clone(), self.parts.env.clock.clone());
+        tasks.clone().spawn("let go", async move {
+            tokio::select! {
+                biased;
+                () = tasks.cancelled() => return,
+                () = let_go(channel, clock, resume) => {}
+            }
+            // Nobody waits for that round.
+            let _ = control.send(Control::Persist(oneshot::channel().0)).await;
+        });
+    }
+
     /// Notes how the round ended; one that failed is tried again, from the position that is reached then.
-    pub fn ended(&mut self, round: PersistedRound) {
+    pub fn ended(&mut self, channel: &Channel, round: PersistedRound) {
         self.running = false;
         let failed = round.committed.is_err();
         self.backlog.ended(round.committed);
+        if !failed {
+            let (resume, bytes) = round.held;
+            self.backlog.holds(bytes);
+            if self.backlog.holds_too_much() {
+                self.let_go(channel, resume);
+            }
+        }
         if failed {
             self.retry_at = Some(self.parts.env.clock.monotonic() + FAILED_ROUND_PAUSE);
             self.dropped_vchannels.extend(round.dropped_vchannels);
             self.dropped_segments.extend(round.dropped_segments);
             self.waiting.extend(round.waiting);
         }
+    }
+}
+
+/// Rolls back the transaction that holds a log at `resume`; the next round commits a checkpoint behind it.
+async fn let_go(channel: Channel, clock: DynClock, resume: MessageId) {
+    loop {
+        match channel.wal.roll_back_below(resume.next()).await {
+            Ok(tick) if channel.tsafe.wait(&*clock, tick, LET_GO_PATIENCE).await.is_ok() => return,
+            Ok(_) => {}
+            Err(error) => tracing::warn!(channel = %channel.channel, %error, "a transaction is not rolled back"),
+        }
+        clock.sleep(FAILED_ROUND_PAUSE).await;
     }
 }
 

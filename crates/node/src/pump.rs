@@ -221,7 +221,7 @@ impl Pump {
             }
             self.loader.wake();
         }
-        self.persister.ended(round);
+        self.persister.ended(&self.channel, round);
     }
 }
 

@@ -79,7 +79,8 @@ pub enum AppendError {
         /// The one in force.
         current: i32,
     },
-    /// The transaction is not open: expired, ended, or never begun.
+    /// The transaction is not open: expired, ended, or never begun; or it was rolled back because too much log was
+    /// written since it began. None of it becomes visible; its client may begin another one.
     #[error("transaction {0} expired or not found")]
     TxnExpired(TxnId),
     /// The log's records are corrupt; it stays closed.

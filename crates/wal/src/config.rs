@@ -43,7 +43,7 @@ pub struct WalConfig {
     /// The keep-alive of a transaction that names none: so long after its last message it expires.
     pub txn_keepalive_default: Duration,
     /// The longest keep-alive that a transaction may ask for. An open transaction holds back every
-    /// reader's checkpoint.
+    /// reader's checkpoint; the owner rolls it back when too much log lies behind its begin.
     pub txn_keepalive_max: Duration,
     /// Bytes of the log storage's room that appends leave alone, so that footers, fences, metadata and
     /// persisting still work when it is full.

@@ -167,6 +167,16 @@ impl Wal {
         self.submit(0, |reply| Work::End { vchannel, txn, commit: false, reply }).await.map(|_| ())
     }
 
+    /// Rolls back the open transactions that begin below an id, and answers a tick at which they are over. As long as
+    /// they are open, whoever opens the log reads it from their begins on. Their clients are told
+    /// [`AppendError::TxnExpired`].
+    ///
+    /// # Errors
+    /// See [`AppendError`].
+    pub async fn roll_back_below(&self, below: MessageId) -> Result<Tick, AppendError> {
+        self.submit(0, |reply| Work::RollBackBelow { below, reply }).await
+    }
+
     /// The published frontier: every message with an effective tick up to it is acknowledged.
     #[must_use]
     pub fn frontier(&self) -> Tick {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cinclus_node::NodeConfig;
-use cinclus_rpc::Freshness;
+use cinclus_rpc::{AppendError, Freshness, LogApi};
 use cinclus_types::{MessageId, PChannel, SegmentState};
 
 use crate::shard::Shard;
@@ -93,4 +93,39 @@ fn log_stays_for_readers_as_long_as_asked() {
     let (longer, _) = left(0, Duration::from_secs(15));
     let (all, _) = left(0, Duration::from_secs(3600));
     assert!(nothing < by_age && by_age < longer && longer < all, "{nothing} {by_age} {longer} {all}");
+}
+
+/// A client that keeps a transaction open for ever does not make restarts longer than the bound.
+#[test]
+fn a_transaction_that_is_open_for_long_is_rolled_back_when_the_bound_needs_it() {
+    const SMALL: u64 = 1 << 20;
+    let mut world = World::new(5, 2);
+    world.dim = 256;
+    world.config = NodeConfig { recovery_log_bytes_max: SMALL, ..NodeConfig::default() };
+    let shards = [0, 1].map(|at| Shard::new(&world.channels[at], at as i64 + 1));
+    world.live(async |life: Life| {
+        for shard in &shards {
+            life.create(shard).await;
+        }
+        let [busy, other] = &shards;
+        let keepalive = Some(Duration::from_secs(600));
+        let txn = life.node.begin_txn(&busy.vchannel, life.term, keepalive).await.unwrap();
+        let short = life.node.begin_txn(&other.vchannel, life.term, keepalive).await.unwrap();
+        let row = |shard: &Shard, key| vec![shard.insert(world.dim, shard.partition(0), &[(key, 1)])];
+        life.node.append_in_txn(&busy.vchannel, life.term, txn, row(busy, 0)).await.unwrap();
+        life.node.append_in_txn(&other.vchannel, life.term, short, row(other, 0)).await.unwrap();
+        // Five times the bound.
+        for key in 1..=(5 * SMALL / 1024) as i64 {
+            life.insert(busy, busy.partition(0), &[(key, 1)]).await;
+            assert!(life.node.backlog_bytes() <= 2 * SMALL);
+        }
+        life.pause(Duration::from_secs(10)).await;
+        let gone = life.node.commit_txn(&busy.vchannel, life.term, txn).await;
+        assert_eq!(gone, Err(AppendError::TxnExpired(txn.txn)));
+        life.node.commit_txn(&other.vchannel, life.term, short).await.unwrap();
+        assert_eq!(life.count(other, Freshness::Strong).await, 1, "it holds little");
+        assert_eq!(life.count(busy, Freshness::Strong).await, 5 * SMALL / 1024);
+    });
+    let replay = world.replay_bytes();
+    assert!(replay <= 2 * SMALL, "{replay} bytes are replayed, the bound is {SMALL}");
 }

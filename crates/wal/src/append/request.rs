@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use cinclus_rpc::{AppendError, Appended};
 use cinclus_types::message::{Draft, TxnContext};
-use cinclus_types::{Tick, VChannel};
+use cinclus_types::{MessageId, Tick, VChannel};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 /// Room in flight is counted in units of so many bytes.
@@ -23,6 +23,8 @@ pub(crate) enum Work {
     Bodies { txn: TxnContext, drafts: Vec<Draft>, reply: Reply<Appended> },
     /// End a transaction, well or not.
     End { vchannel: VChannel, txn: TxnContext, commit: bool, reply: Reply<Appended> },
+    /// Roll back the open transactions that begin below an id.
+    RollBackBelow { below: MessageId, reply: Reply<Tick> },
     /// Move the frontier to a tick.
     TickAtLeast { at: Tick, reply: Reply<Tick> },
     /// Store a TimeTick.
@@ -48,7 +50,11 @@ impl Work {
     pub(crate) fn is_about_ticks(&self) -> bool {
         match self {
             Work::TickAtLeast { .. } | Work::TimeTick { .. } => true,
-            Work::Batch { .. } | Work::Begin { .. } | Work::Bodies { .. } | Work::End { .. } => false,
+            Work::Batch { .. }
+            | Work::Begin { .. }
+            | Work::Bodies { .. }
+            | Work::End { .. }
+            | Work::RollBackBelow { .. } => false,
         }
     }
 
@@ -57,7 +63,8 @@ impl Work {
     pub(crate) fn ticks_max(&self) -> u64 {
         match self {
             Work::Batch { drafts, .. } | Work::Bodies { drafts, .. } => drafts.len() as u64 * 2 + 2,
-            Work::Begin { .. } | Work::End { .. } => 1,
+            // For each open transaction there is a tick in any case.
+            Work::Begin { .. } | Work::End { .. } | Work::RollBackBelow { .. } => 1,
             Work::TickAtLeast { .. } | Work::TimeTick { .. } => 0,
         }
     }
@@ -72,7 +79,9 @@ impl Work {
             Work::Begin { reply, .. } => {
                 let _ = reply.send(Err(error));
             }
-            Work::TickAtLeast { reply, .. } | Work::TimeTick { reply } => {
+            Work::TickAtLeast { reply, .. }
+            | Work::RollBackBelow { reply, .. }
+            | Work::TimeTick { reply } => {
                 let _ = reply.send(Err(error));
             }
         }

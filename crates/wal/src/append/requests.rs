@@ -6,7 +6,7 @@ use std::time::Duration;
 use cinclus_env::mutated;
 use cinclus_rpc::{AppendError, Appended};
 use cinclus_types::message::{Draft, Header, TxnContext};
-use cinclus_types::{SegmentId, Tick, TxnId, VChannel};
+use cinclus_types::{MessageId, SegmentId, Tick, TxnId, VChannel};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::batch::{Batch, PendingAnswer, PendingAppend, commit_key};
@@ -35,6 +35,10 @@ impl Session {
             Work::Bodies { txn, drafts, reply } => {
                 self.ride_along(batch);
                 self.append_bodies(batch, txn, drafts, (reply, room));
+            }
+            Work::RollBackBelow { below, reply } => {
+                self.ride_along(batch);
+                self.roll_back_below(batch, below, reply);
             }
             Work::End { vchannel, txn, commit, reply } => {
                 self.ride_along(batch);
@@ -197,6 +201,19 @@ impl Session {
         };
         let append = PendingAppend { reply, tick, bodies: Vec::new(), sealed: Vec::new(), key, _room: None };
         batch.answers.push(PendingAnswer::Appended(append));
+    }
+
+    /// Rolls back the open transactions that begin below an id. The answer is the tick at which all are over.
+    fn roll_back_below(&mut self, batch: &mut Batch, below: MessageId, reply: Reply<Tick>) {
+        let mut last = None;
+        for (txn, vchannel, keepalive) in self.live.txns.begun_below(below) {
+            tracing::warn!(%vchannel, %txn, "a transaction is rolled back: too much log lies behind its begin");
+            last = Some(self.placer(batch).roll_back(&vchannel, TxnContext { txn, keepalive }));
+        }
+        match last {
+            Some(tick) => batch.answers.push(PendingAnswer::Ticked { replies: vec![reply], tick }),
+            None => drop(reply.send(Ok(self.stamper.ticks.last()))),
+        }
     }
 
     /// The keep-alive of a transaction that will still be open when so many drafts of it are placed.

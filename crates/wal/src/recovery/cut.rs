@@ -12,6 +12,8 @@ pub struct RecoveryCut {
     pub state: Bytes,
     /// Bytes of log that were read since the cut before.
     pub log_bytes_since_last_cut: u64,
+    /// Bytes of log before the cut that are read again all the same, because transactions are open since then.
+    pub held_bytes: u64,
     /// The effective tick of the last delivery.
     pub tick: Tick,
 }

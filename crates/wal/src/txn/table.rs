@@ -126,6 +126,13 @@ impl TxnTable {
         ids
     }
 
+    /// The open transactions whose acknowledged begins stand below an id, oldest first.
+    #[must_use]
+    pub fn begun_below(&self, below: MessageId) -> Vec<(TxnId, VChannel, Duration)> {
+        let begun = self.begins.iter().take_while(|(begin, _)| *begin < below);
+        begun.filter_map(|(_, id)| Some((*id, self.open.get(id)?))).map(named).collect()
+    }
+
     /// Rows and bytes that open transactions placed, by segment; a segment may come more than once.
     pub fn placed(&self) -> impl Iterator<Item = (SegmentId, u64, u64)> {
         let placed = self.open.values().flat_map(|txn| &txn.placed);
@@ -150,6 +157,10 @@ impl TxnTable {
     pub fn first_begin(&self) -> Option<MessageId> {
         self.begins.first().map(|(begin, _)| *begin)
     }
+}
+
+fn named((id, txn): (TxnId, &OpenTxn)) -> (TxnId, VChannel, Duration) {
+    (id, txn.vchannel.clone(), txn.keepalive)
 }
 
 #[cfg(test)]

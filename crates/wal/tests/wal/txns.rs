@@ -118,3 +118,30 @@ async fn only_rows_and_deletes_of_one_channel_go_into_a_transaction() {
     wal.append_in_txn(txn, vec![insert(&shard, 7, "x")]).await.unwrap();
     wal.commit_txn(&shard, txn).await.unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn transactions_that_hold_too_much_log_are_rolled_back_oldest_first() {
+    let world = World::new(25).await;
+    let (wal, pump) = world.serve(1, WalConfig::default()).await;
+    let shard = world.shard(7);
+    wal.append(vec![create_collection(&shard, 7)]).await.unwrap();
+    let old = wal.begin_txn(&shard, None).await.unwrap();
+    wal.append_in_txn(old, vec![insert(&shard, 7, "old")]).await.unwrap();
+    let (_, before) = pump.state().await;
+    let young = wal.begin_txn(&shard, None).await.unwrap();
+    wal.append_in_txn(young, vec![insert(&shard, 7, "young")]).await.unwrap();
+    wal.append(vec![insert(&shard, 7, "plain")]).await.unwrap();
+    let (_, cut) = pump.state().await;
+    assert!(0 < before.held_bytes && before.held_bytes < cut.held_bytes);
+    let over = wal.roll_back_below(cut.checkpoint.resume.next()).await.unwrap();
+    assert_eq!(wal.append_in_txn(old, vec![insert(&shard, 7, "x")]).await, Err(AppendError::TxnExpired(old.txn)));
+    let (state, after) = pump.state().await;
+    assert!(over <= after.tick && after.checkpoint.resume > cut.checkpoint.resume);
+    assert!(0 < after.held_bytes && after.held_bytes < cut.held_bytes);
+    assert_eq!(state.growing().values().map(|segment| segment.rows).sum::<u64>(), 1);
+    wal.commit_txn(&shard, young).await.unwrap();
+    assert_eq!(wal.roll_back_below(after.checkpoint.resume.next()).await, Ok(wal.frontier()), "none is left");
+    let (_, end) = pump.state().await;
+    assert_eq!((end.held_bytes, pump.payloads()), (0, vec!["plain".to_owned(), "young".to_owned()]));
+    check_log(&world.log().await);
+}
