@@ -206,7 +206,9 @@ async fn let_go(channel: Channel, clock: DynClock, resume: MessageId) {
         match channel.wal.roll_back_below(resume.next()).await {
             Ok(tick) if channel.tsafe.wait(&*clock, tick, LET_GO_PATIENCE).await.is_ok() => return,
             Ok(_) => {}
-            Err(error) => tracing::warn!(channel = %channel.channel, %error, "a transaction is not rolled back"),
+            Err(error) => {
+                tracing::warn!(channel = %channel.channel, %error, "a transaction is not rolled back")
+            }
         }
         clock.sleep(FAILED_ROUND_PAUSE).await;
     }

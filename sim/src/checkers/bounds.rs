@@ -1,11 +1,11 @@
 //! Recovery is bounded: what a start replays stays below twice the configured bytes, and a request.
 //!
-//! The bytes are counted in the logs themselves: those behind the tick of the checkpoint that a life found. What is
-//! read again before it, from the begin of a transaction that was open there, is not: it is bounded by keep-alives.
+//! The bytes are counted in the logs themselves: from where the checkpoint that a life found is resumed, which is the
+//! begin of the oldest transaction that was open there.
 
 use std::collections::BTreeMap;
 
-use cinclus_types::{PChannel, Term, Tick};
+use cinclus_types::{MessageId, PChannel, Term};
 
 use super::{Evidence, Finding};
 
@@ -21,8 +21,8 @@ pub struct Opened {
     pub channel: PChannel,
     /// Under which term.
     pub term: Term,
-    /// The tick from which on it was replayed.
-    pub after: Tick,
+    /// From where on it was replayed.
+    pub resume: MessageId,
 }
 
 /// Adds up what each life had to replay, of all logs of its process together.
@@ -38,7 +38,7 @@ pub fn check(evidence: &Evidence, opened: &[Opened], bound: u64) -> Vec<Finding>
         evidence.tally.count("checked: recovery bound");
         let of_log = |opened: &&Opened| {
             let log = evidence.bytes.get(&opened.channel).map_or(&[][..], Vec::as_slice);
-            let replayed = log.iter().filter(|(tick, term, _)| *tick > opened.after && *term < opened.term);
+            let replayed = log.iter().filter(|(id, term, _)| *id >= opened.resume && *term < opened.term);
             replayed.map(|(.., bytes)| bytes).sum::<u64>()
         };
         let bytes: u64 = logs.values().map(of_log).sum();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use cinclus_types::message::Message;
-use cinclus_types::{MessageId, PChannel, Term, Tick, VChannel};
+use cinclus_types::{MessageId, PChannel, Term, VChannel};
 
 use super::Finding;
 use super::effects::{Effect, effects_of};
@@ -17,8 +17,8 @@ pub struct Evidence {
     pub operations: Vec<Operation>,
     /// What was ever in the logs.
     pub logs: BTreeMap<PChannel, Log>,
-    /// The tick of each record of the logs, its term, and its bytes.
-    pub bytes: BTreeMap<PChannel, Vec<(Tick, Term, u64)>>,
+    /// The place of each record of the logs, its term, and its bytes.
+    pub bytes: BTreeMap<PChannel, Vec<(MessageId, Term, u64)>>,
     /// What takes effect in each VChannel, by effective tick.
     pub effects: BTreeMap<VChannel, Vec<Effect>>,
     /// Where checks are counted.
@@ -54,7 +54,7 @@ impl Evidence {
         for (channel, log) in &self.logs {
             let Some(bytes) = bytes.get(channel) else { continue };
             let record = |message: &Message| {
-                (message.tick(), message.term(), bytes.get(&message.id()).copied().unwrap_or_default())
+                (message.id(), message.term(), bytes.get(&message.id()).copied().unwrap_or_default())
             };
             self.bytes.insert(channel.clone(), log.iter().map(record).collect());
         }

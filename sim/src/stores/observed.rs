@@ -170,12 +170,12 @@ impl LogStorage for ObservedLog {
         options: OpenOptions,
     ) -> Result<Box<dyn LogWriter>, LogError> {
         let inner = self.inner.open_writer(channel, options).await?;
-        let after = self.checkpoints.newest(channel).map(|newest| newest.checkpoint.tick);
+        let resume = self.checkpoints.newest(channel).map(|newest| newest.checkpoint.resume);
         let opened = Opened {
             life: self.life,
             channel: channel.clone(),
             term: options.term,
-            after: after.unwrap_or_default(),
+            resume: resume.unwrap_or_default(),
         };
         let number = self.writers.opened(opened, self.scene.clock.monotonic());
         let (acks, queue) = mpsc::unbounded_channel();

@@ -134,7 +134,10 @@ async fn transactions_that_hold_too_much_log_are_rolled_back_oldest_first() {
     let (_, cut) = pump.state().await;
     assert!(0 < before.held_bytes && before.held_bytes < cut.held_bytes);
     let over = wal.roll_back_below(cut.checkpoint.resume.next()).await.unwrap();
-    assert_eq!(wal.append_in_txn(old, vec![insert(&shard, 7, "x")]).await, Err(AppendError::TxnExpired(old.txn)));
+    assert_eq!(
+        wal.append_in_txn(old, vec![insert(&shard, 7, "x")]).await,
+        Err(AppendError::TxnExpired(old.txn))
+    );
     let (state, after) = pump.state().await;
     assert!(over <= after.tick && after.checkpoint.resume > cut.checkpoint.resume);
     assert!(0 < after.held_bytes && after.held_bytes < cut.held_bytes);
