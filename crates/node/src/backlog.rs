@@ -273,9 +273,10 @@ impl LogBacklog {
         state.held = state.held + bytes - before;
         if let Some(most) = self.shared.holds_too_much(&state)
             && most != self.id
-            && let Some(log) = state.logs.get_mut(&most).filter(|log| !log.wanted && !log.running)
+            && let Some(log) = state.logs.get_mut(&most)
+            && !(log.wanted || log.running || log.failing.is_some())
         {
-            // It is told so at the end of its next round.
+            // It is told so at the end of its next round. One that is failing tries again by itself.
             log.wanted = true;
             log.wake.notify_one();
         }
@@ -377,6 +378,12 @@ mod tests {
             log.holds(bytes);
         }
         assert_eq!((backlog.bytes(), large.holds_too_much()), (50, false));
+        large.begin();
+        large.ended(Err(Failure::Other("no disk".to_owned())));
+        small.holds(20);
+        assert!(!large.is_wanted(), "it is failing, and tries again by itself");
+        large.begin();
+        large.ended(Ok(()));
         small.holds(20);
         assert_eq!((small.holds_too_much(), large.holds_too_much()), (false, true));
         assert!(large.is_wanted() && !small.is_wanted(), "it is told at the end of its round");
