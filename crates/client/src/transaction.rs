@@ -75,8 +75,8 @@ impl Transaction {
     /// Makes it visible; the tick at which it is. A lost answer is asked for again: the log remembers.
     ///
     /// # Errors
-    /// [`AppendError::TxnExpired`]: none of it ever becomes visible. [`AppendError::Unknown`]: no answer came
-    /// in time.
+    /// [`AppendError::TxnExpired`], [`AppendError::TxnRolledBack`]: none of it ever becomes visible.
+    /// [`AppendError::Unknown`]: no answer came in time.
     pub async fn commit(self) -> Result<Tick, AppendError> {
         if let Some(spoiled) = self.spoiled {
             return Err(spoiled);
@@ -99,7 +99,7 @@ impl Transaction {
             async move { log.rollback_txn(&vchannel, term, txn).await }
         };
         match certain(&self.client, &self.vchannel, rollback).await {
-            Err(AppendError::TxnExpired(_)) => Ok(()),
+            Err(AppendError::TxnExpired(_) | AppendError::TxnRolledBack(..)) => Ok(()),
             ended => ended,
         }
     }

@@ -10,7 +10,7 @@ use cinclus_client::{Client, ClientConfig, Nodes};
 use cinclus_env::Env;
 use cinclus_rpc::{
     AppendError, Appended, ChannelStatus, ConsumeError, Deliveries, LogApi, NodeApi, NodeError, QueryAnswer,
-    ReadError, SearchAnswer, ShardQuery, ShardSearch, ShardStatistics, Subscription,
+    ReadError, RollbackCause, SearchAnswer, ShardQuery, ShardSearch, ShardStatistics, Subscription,
 };
 use cinclus_types::message::{Draft, Header, TxnContext};
 use cinclus_types::{
@@ -330,6 +330,7 @@ async fn a_call_that_is_dropped_is_not_repeated() {
 async fn a_commit_whose_answer_was_lost_is_unknown_until_the_log_says_what_became_of_it() {
     let lost = || Err(AppendError::Unknown("lost".to_owned()));
     let away = || Err(AppendError::Unavailable("away".to_owned()));
+    let rolled_back = || Err(AppendError::TxnRolledBack(TxnId(1), RollbackCause::HoldsLog));
     for (answers, told) in [
         (vec![lost(), away(), Ok(done(7))], Ok(Tick(7))),
         (vec![lost(), away()], Err(AppendError::Unknown("lost".to_owned()))),
@@ -337,6 +338,7 @@ async fn a_commit_whose_answer_was_lost_is_unknown_until_the_log_says_what_becam
             vec![lost(), away(), Err(AppendError::TxnExpired(TxnId(1)))],
             Err(AppendError::TxnExpired(TxnId(1))),
         ),
+        (vec![rolled_back()], rolled_back().map(|done: Appended| done.tick)),
         (vec![away()], Err(AppendError::Unavailable("away".to_owned()))),
     ] {
         let world = World::new();

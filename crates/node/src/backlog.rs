@@ -6,8 +6,9 @@
 //! they are let through after a moment, up to twice the bound, and refused from there on; if it fails they are
 //! refused after that moment, with the reason.
 //!
-//! What lies before a checkpoint, but behind the begin of a transaction that is open, is replayed too. Rounds do not
-//! free it. When that is more than half of the bound, the log with the most of it rolls its oldest transaction back.
+//! What lies before a checkpoint, but behind the begin of a transaction that is open, is replayed too, and rounds do not
+//! free it. When that is more than half of the bound, the log with the most of it rolls its oldest transactions back.
+//! Up to there, rounds begin at half of what is left.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -192,12 +193,22 @@ impl Shared {
         Ok(self.admitted(&mut state, bytes))
     }
 
-    /// The log of which open transactions hold the most, if they hold too much.
-    fn holds_too_much(&self, state: &State) -> Option<u64> {
-        if state.held <= self.bound / 2 {
-            return None;
+    /// The log of which open transactions hold the most, if they hold too much, and how much less is to be held.
+    fn excess(&self, state: &State) -> Option<(u64, u64)> {
+        let excess = state.held.checked_sub(self.bound / 2).filter(|excess| *excess > 0)?;
+        state.logs.iter().max_by_key(|(_, log)| log.held).map(|(id, _)| (*id, excess))
+    }
+
+    /// Has the log that holds too much begin a round, unless it has one: it is told at the end of it. One that is
+    /// failing tries again by itself.
+    fn pick_holder(&self, state: &mut State, except: u64) {
+        if let Some((most, _)) = self.excess(state).filter(|(most, _)| *most != except)
+            && let Some(log) = state.logs.get_mut(&most)
+            && !(log.wanted || log.running || log.failing.is_some())
+        {
+            log.wanted = true;
+            log.wake.notify_one();
         }
-        state.logs.iter().max_by_key(|(_, log)| log.held).map(|(id, _)| *id)
     }
 
     fn admitted(self: &Arc<Shared>, state: &mut State, bytes: u64) -> Admitted {
@@ -219,7 +230,8 @@ impl Shared {
         let asked = |log: &Log| log.persisting + if log.wanted { log.open } else { 0 };
         let asked: u64 = state.logs.values().map(asked).sum();
         let short = (state.replayed() + state.admitted + state.waiting).saturating_sub(self.bound);
-        let much = state.total.saturating_sub(asked) >= self.bound / 2;
+        let left = self.bound - state.held.min(self.bound / 2);
+        let much = state.total.saturating_sub(asked) >= left / 2;
         if !much && (state.waiting == 0 || asked >= short) {
             return;
         }
@@ -250,45 +262,34 @@ impl LogBacklog {
         });
     }
 
-    /// The round ended. If it was not committed, its bytes are still to be replayed; the error says why.
-    pub fn ended(&self, committed: Result<(), Failure>) {
-        self.change(|log| {
-            let bytes = std::mem::take(&mut log.persisting);
-            (log.running, log.failing) = (false, committed.err());
-            if log.failing.is_none() {
-                return (0, bytes);
-            }
-            log.open += bytes;
-            (0, 0)
-        });
-        self.shared.room.send_replace(());
-    }
-
-    /// The round was committed, but a restart would read so many bytes before it again: transactions are open since
-    /// then.
-    pub fn holds(&self, bytes: u64) {
+    /// The round ended. If it was committed, a restart reads so many bytes before it again, because transactions are
+    /// open since then; if not, its bytes are still to be replayed, and the error says why. The answer is how much of
+    /// what its transactions hold this log is to let go.
+    #[must_use]
+    pub fn ended(&self, committed: Result<u64, Failure>) -> Option<u64> {
         let mut state = self.shared.state.lock();
-        let Some(log) = state.logs.get_mut(&self.id) else { return };
-        let before = std::mem::replace(&mut log.held, bytes);
-        state.held = state.held + bytes - before;
-        if let Some(most) = self.shared.holds_too_much(&state)
-            && most != self.id
-            && let Some(log) = state.logs.get_mut(&most)
-            && !(log.wanted || log.running || log.failing.is_some())
-        {
-            // It is told so at the end of its next round. One that is failing tries again by itself.
-            log.wanted = true;
-            log.wake.notify_one();
+        let log = state.logs.get_mut(&self.id)?;
+        log.running = false;
+        let (bytes, done) = (std::mem::take(&mut log.persisting), committed.is_ok());
+        match committed {
+            Ok(held) => {
+                let held = if mutated("CountsNothingHeld") { 0 } else { held };
+                log.failing = None;
+                let before = std::mem::replace(&mut log.held, held);
+                state.total -= bytes;
+                state.held = state.held + held - before;
+            }
+            Err(failure) => {
+                log.failing = Some(failure);
+                log.open += bytes;
+            }
         }
+        self.shared.pick_holder(&mut state, self.id);
         self.shared.pick(&mut state);
+        let excess = self.shared.excess(&state).filter(|(most, _)| done && *most == self.id);
         drop(state);
         self.shared.room.send_replace(());
-    }
-
-    /// Whether this log is to roll its oldest open transaction back.
-    #[must_use]
-    pub fn holds_too_much(&self) -> bool {
-        self.shared.holds_too_much(&self.shared.state.lock()) == Some(self.id)
+        excess.map(|(_, bytes)| bytes)
     }
 
     /// Whether a round is asked for.
@@ -361,7 +362,7 @@ mod tests {
         assert!(!large.is_wanted() && !other.is_wanted(), "49 wait for a round");
         small.add(1);
         assert!(other.is_wanted());
-        large.ended(Ok(()));
+        assert_eq!(large.ended(Ok(0)), None);
         assert_eq!(backlog.bytes(), 50);
         drop(other);
         assert_eq!(backlog.bytes(), 11);
@@ -371,28 +372,43 @@ mod tests {
     async fn what_open_transactions_hold_counts_and_the_log_with_the_most_lets_go() {
         let backlog = backlog(100);
         let (small, large) = (backlog.join(), backlog.join());
-        for (log, bytes) in [(&large, 40), (&small, 10)] {
-            log.add(bytes);
+        let round = |log: &LogBacklog, held| {
             log.begin();
-            log.ended(Ok(()));
-            log.holds(bytes);
-        }
-        assert_eq!((backlog.bytes(), large.holds_too_much()), (50, false));
-        large.begin();
-        large.ended(Err(Failure::Other("no disk".to_owned())));
-        small.holds(20);
+            log.ended(held)
+        };
+        large.add(40);
+        assert_eq!((round(&large, Ok(40)), backlog.bytes()), (None, 40));
+        small.add(10);
+        assert_eq!((round(&small, Ok(10)), backlog.bytes()), (None, 50));
+        let no_disk = Err(Failure::Other("no disk".to_owned()));
+        assert_eq!(round(&large, no_disk), None);
+        assert_eq!(round(&small, Ok(20)), None);
         assert!(!large.is_wanted(), "it is failing, and tries again by itself");
-        large.begin();
-        large.ended(Ok(()));
-        small.holds(20);
-        assert_eq!((small.holds_too_much(), large.holds_too_much()), (false, true));
+        assert_eq!(round(&large, Ok(40)), Some(10));
+        assert_eq!(round(&small, Ok(25)), None, "the other one holds the most");
         assert!(large.is_wanted() && !small.is_wanted(), "it is told at the end of its round");
-        large.begin();
-        large.ended(Ok(()));
-        large.holds(0);
-        assert_eq!((backlog.bytes(), small.holds_too_much()), (20, false));
+        assert_eq!(round(&large, Ok(40)), Some(15));
+        assert_eq!((round(&large, Ok(0)), backlog.bytes()), (None, 25));
         drop(small);
         assert_eq!(backlog.bytes(), 0);
+    }
+
+    #[tokio::test]
+    async fn the_more_is_held_the_sooner_rounds_begin() {
+        let backlog = backlog(100);
+        let log = backlog.join();
+        log.add(49);
+        assert!(!log.is_wanted());
+        log.begin();
+        assert_eq!(log.ended(Ok(40)), None);
+        log.add(29);
+        assert!(!log.is_wanted());
+        log.add(1);
+        assert!(log.is_wanted(), "half of what is left");
+        log.begin();
+        assert_eq!(log.ended(Ok(1000)), Some(950));
+        log.add(24);
+        assert!(!log.is_wanted(), "a quarter of the bound at the least");
     }
 
     #[tokio::test]
@@ -402,7 +418,7 @@ mod tests {
         broken.add(60);
         assert!(broken.is_wanted());
         broken.begin();
-        broken.ended(Err(Failure::Other("no disk".to_owned())));
+        assert_eq!(broken.ended(Err(Failure::Other("no disk".to_owned()))), None);
         assert_eq!((backlog.bytes(), broken.is_wanted()), (60, false));
         healthy.add(5);
         assert!(healthy.is_wanted());
@@ -420,7 +436,7 @@ mod tests {
         drop(first);
         drop(second.await.unwrap());
         log.begin();
-        let (large, ()) = tokio::join!(backlog.admit(500, &clock), async { log.ended(Ok(())) });
+        let (large, _) = tokio::join!(backlog.admit(500, &clock), async { log.ended(Ok(0)) });
         drop(large.unwrap());
         log.add(150);
         let start = clock.monotonic();
@@ -437,20 +453,20 @@ mod tests {
         let log = backlog.join();
         log.add(100);
         log.begin();
-        log.ended(Err(Failure::Other("no disk".to_owned())));
+        assert_eq!(log.ended(Err(Failure::Other("no disk".to_owned()))), None);
         let start = clock.monotonic();
         let Err(refused) = backlog.admit(1, &clock).await else { panic!("it was let in") };
         let text = "service unavailable: 100 bytes of log are not persisted, the recovery bound is 100, \
                     and persisting fails: no disk";
         assert_eq!((refused.to_string().as_str(), clock.monotonic() - start), (text, PATIENCE));
         log.begin();
-        log.ended(Err(Failure::NoSpace("no space".to_owned())));
+        assert_eq!(log.ended(Err(Failure::NoSpace("no space".to_owned()))), None);
         let Err(refused) = backlog.admit(1, &clock).await else { panic!("it was let in") };
         let text = "disk limit exceeded: 100 bytes of log are not persisted, the recovery bound is 100, \
                     and persisting fails: no space";
         assert_eq!((matches!(refused, AppendError::DiskFull(_)), refused.to_string().as_str()), (true, text));
         log.begin();
-        let (again, ()) = tokio::join!(backlog.admit(1, &clock), async { log.ended(Ok(())) });
+        let (again, _) = tokio::join!(backlog.admit(1, &clock), async { log.ended(Ok(0)) });
         assert!(again.is_ok(), "there is room again");
     }
 }

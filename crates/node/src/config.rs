@@ -10,7 +10,8 @@ pub struct NodeConfig {
     /// Values of each log.
     pub wal: WalConfig,
     /// The most bytes of log, over all logs of the process, that a restart has to replay. Rounds of
-    /// persisting begin at half of it.
+    /// persisting begin at half of it. Transactions that are open may hold half of it, from their begins on;
+    /// when they hold more, the oldest are rolled back and their clients are told so.
     pub recovery_log_bytes_max: u64,
     /// Persisting begins when rows have waited so long.
     pub persist_age: Duration,

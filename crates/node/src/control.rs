@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use cinclus_query::ApplyError;
-use cinclus_types::{MessageId, SegmentEntry, SegmentId, Tick, VChannel};
+use cinclus_types::{SegmentEntry, SegmentId, Tick, VChannel};
+use cinclus_wal::Held;
 use tokio::sync::oneshot;
 
 use crate::failure::Failure;
@@ -34,6 +35,8 @@ pub enum Control {
     Persisted(PersistedRound),
     /// Persist now; the sender is dropped when everything applied so far is in files.
     Persist(oneshot::Sender<()>),
+    /// Transactions were rolled back so that they hold no log: a round is to forget it.
+    LetGo,
 }
 
 /// What a round of persisting achieved.
@@ -46,8 +49,8 @@ pub struct PersistedRound {
     pub dropped_segments: Vec<(VChannel, SegmentId)>,
     /// Told when the round is noted: those who asked for it.
     pub waiting: Vec<oneshot::Sender<()>>,
-    /// From where the log is read again, and how much of it lies before the cut: open transactions hold it.
-    pub held: (MessageId, u64),
+    /// What of the log before the cut is read again: open transactions hold it.
+    pub held: Vec<Held>,
     /// Whether it was committed; if not, why, and the next round does it again.
     pub committed: Result<(), Failure>,
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use cinclus_env::{DynClock, mutated};
 use cinclus_types::message::Header;
 use cinclus_types::{Checkpoint, MessageId, SegmentId, Tick, VChannel};
-use cinclus_wal::{Delivery, DeliveryKind, Feed};
+use cinclus_wal::{Delivery, DeliveryKind, Feed, Held};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::NodeConfig;
@@ -37,6 +37,8 @@ pub struct Persister {
     retry_at: Option<Duration>,
     seals: bool,
     running: bool,
+    /// Transactions are being rolled back.
+    letting_go: bool,
     waiting: Vec<oneshot::Sender<()>>,
     dropped_vchannels: Vec<VChannel>,
     dropped_segments: Vec<(VChannel, SegmentId)>,
@@ -60,6 +62,7 @@ impl Persister {
             retry_at: None,
             seals: false,
             running: false,
+            letting_go: false,
             waiting: Vec::new(),
             dropped_vchannels: Vec::new(),
             dropped_segments: Vec::new(),
@@ -164,50 +167,60 @@ impl Persister {
         }
     }
 
-    /// Has the oldest open transaction rolled back, and a round after that.
-    fn let_go(&self, channel: &Channel, resume: MessageId) {
+    /// Has the oldest open transactions rolled back until so much less is held, and a round after that.
+    fn let_go(&mut self, channel: &Channel, held: &[Held], excess: u64) {
+        let Some(below) = below(held, excess).filter(|_| !self.letting_go) else { return };
+        self.letting_go = true;
         let (control, tasks) = (self.control.clone(), channel.tasks.clone());
         let (channel, clock) = (channel.clone(), self.parts.env.clock.clone());
         tasks.clone().spawn("let go", async move {
             tokio::select! {
                 biased;
                 () = tasks.cancelled() => return,
-                () = let_go(channel, clock, resume) => {}
+                () = roll_back(channel, clock, below) => {}
             }
-            // Nobody waits for that round.
-            let _ = control.send(Control::Persist(oneshot::channel().0)).await;
+            let _ = control.send(Control::LetGo).await;
         });
+    }
+
+    /// Transactions were rolled back: asks for a round, that nobody waits for.
+    pub fn let_go_done(&mut self) {
+        self.letting_go = false;
+        self.force(oneshot::channel().0);
     }
 
     /// Notes how the round ended; one that failed is tried again, from the position that is reached then.
     pub fn ended(&mut self, channel: &Channel, round: PersistedRound) {
         self.running = false;
-        let failed = round.committed.is_err();
-        self.backlog.ended(round.committed);
-        if !failed {
-            let (resume, bytes) = round.held;
-            self.backlog.holds(bytes);
-            if self.backlog.holds_too_much() {
-                self.let_go(channel, resume);
-            }
-        }
-        if failed {
+        if round.committed.is_err() {
             self.retry_at = Some(self.parts.env.clock.monotonic() + FAILED_ROUND_PAUSE);
             self.dropped_vchannels.extend(round.dropped_vchannels);
             self.dropped_segments.extend(round.dropped_segments);
             self.waiting.extend(round.waiting);
         }
+        let bytes = round.held.first().map_or(0, |oldest| oldest.bytes);
+        if let Some(excess) = self.backlog.ended(round.committed.map(|()| bytes)) {
+            self.let_go(channel, &round.held, excess);
+        }
     }
 }
 
-/// Rolls back the transaction that holds a log at `resume`; the next round commits a checkpoint behind it.
-async fn let_go(channel: Channel, clock: DynClock, resume: MessageId) {
+/// Below which begin transactions are to be over, so that so much less is held.
+fn below(held: &[Held], excess: u64) -> Option<MessageId> {
+    let (first, last) = (held.first()?, held.last()?);
+    let stays = held.iter().find(|held| held.bytes.saturating_add(excess) <= first.bytes);
+    Some(stays.map_or(last.begin.next(), |stays| stays.begin))
+}
+
+/// Rolls transactions back and waits until the pump has seen it, so that the next round commits a checkpoint behind
+/// their begins.
+async fn roll_back(channel: Channel, clock: DynClock, below: MessageId) {
     loop {
-        match channel.wal.roll_back_below(resume.next()).await {
+        match channel.wal.roll_back_below(below).await {
             Ok(tick) if channel.tsafe.wait(&*clock, tick, LET_GO_PATIENCE).await.is_ok() => return,
             Ok(_) => {}
             Err(error) => {
-                tracing::warn!(channel = %channel.channel, %error, "a transaction is not rolled back")
+                tracing::warn!(channel = %channel.channel, %error, "transactions are not rolled back");
             }
         }
         clock.sleep(FAILED_ROUND_PAUSE).await;
@@ -239,5 +252,20 @@ fn seals(header: &Header) -> bool {
         | Header::BeginTxn { .. }
         | Header::CommitTxn
         | Header::RollbackTxn => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_transactions_are_rolled_back_until_little_enough_is_held() {
+        let held = |begin, bytes| Held { begin: MessageId(begin), bytes };
+        let all = [held(3, 100), held(5, 80), held(9, 30)];
+        assert_eq!(below(&[], 1), None);
+        for (excess, until) in [(1, 5), (20, 5), (21, 9), (70, 9), (71, 10), (200, 10)] {
+            assert_eq!(below(&all, excess), Some(MessageId(until)), "{excess}");
+        }
     }
 }

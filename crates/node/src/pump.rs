@@ -211,6 +211,7 @@ impl Pump {
             }
             Control::Persisted(round) => self.persisted(round),
             Control::Persist(done) => self.persister.force(done),
+            Control::LetGo => self.persister.let_go_done(),
         }
     }
 

@@ -122,7 +122,7 @@ impl Round {
             .ended(committed.is_ok().then_some(tick), clock.monotonic().saturating_sub(begun));
         PersistedRound {
             tick,
-            held: (self.cut.checkpoint.resume, self.cut.held_bytes),
+            held: self.cut.held,
             committed,
             dropped_vchannels: self.dropped_vchannels,
             dropped_segments: self.dropped_segments,

@@ -389,7 +389,9 @@ fn append_code(error: &AppendError) -> i32 {
         AppendError::CollectionNotFound(_) => code::COLLECTION_NOT_FOUND,
         AppendError::PartitionNotFound(..) => code::PARTITION_NOT_FOUND,
         AppendError::SchemaMismatch { .. } => code::ILLEGAL_SCHEMA,
-        AppendError::TxnExpired(_) | AppendError::Corrupt(_) => code::INTERNAL,
+        AppendError::TxnExpired(_) | AppendError::TxnRolledBack(..) | AppendError::Corrupt(_) => {
+            code::INTERNAL
+        }
         AppendError::Invalid(_) => code::INVALID_PARAMETER,
     }
 }

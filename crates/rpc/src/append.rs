@@ -79,16 +79,32 @@ pub enum AppendError {
         /// The one in force.
         current: i32,
     },
-    /// The transaction is not open: expired, ended, or never begun; or it was rolled back because too much log was
-    /// written since it began. None of it becomes visible; its client may begin another one.
+    /// The transaction is not open: expired, ended, or never begun. None of it becomes visible by this call.
     #[error("transaction {0} expired or not found")]
     TxnExpired(TxnId),
+    /// The log rolled the transaction back. None of it becomes visible; its client may begin another one. An owner
+    /// that came later, or opened the log again, says [`AppendError::TxnExpired`].
+    #[error("transaction {0} was rolled back: {1}")]
+    TxnRolledBack(TxnId, RollbackCause),
     /// The log's records are corrupt; it stays closed.
     #[error("the log is corrupt: {0}")]
     Corrupt(String),
     /// The batch can never be appended.
     #[error("{0}")]
     Invalid(String),
+}
+
+/// Why a log rolls a transaction back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RollbackCause {
+    /// Too much log lies behind its begin.
+    #[error(
+        "more log was written since it began than open transactions may hold (cinclus.recovery.logBytesMax)"
+    )]
+    HoldsLog,
+    /// A message closed the segments that its rows are in.
+    #[error("its collection was changed or flushed")]
+    Changed,
 }
 
 impl AppendError {
@@ -109,6 +125,7 @@ impl AppendError {
             | AppendError::PartitionNotFound(..)
             | AppendError::SchemaMismatch { .. }
             | AppendError::TxnExpired(_)
+            | AppendError::TxnRolledBack(..)
             | AppendError::Corrupt(_)
             | AppendError::Invalid(_) => Advice::Reject,
         }

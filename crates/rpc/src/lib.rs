@@ -14,7 +14,7 @@ pub mod node;
 pub mod read;
 pub mod worker;
 
-pub use append::{AppendError, Appended};
+pub use append::{AppendError, Appended, RollbackCause};
 pub use coord::{CoordApi, CoordError};
 pub use ddl::{Ddl, DdlDone, DdlError};
 pub use log::{

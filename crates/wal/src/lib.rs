@@ -41,4 +41,5 @@ pub use proof::OwnershipProof;
 pub use recovery::RecoveryCut;
 pub use scan::{Delivery, DeliveryKind, Feed, ScanFilter, ScanFrom, Scanner};
 pub use shard::ShardState;
+pub use txn::Held;
 pub use wal::Wal;

@@ -19,6 +19,8 @@ pub(crate) struct WalMetrics {
     buffer: BufferBudget,
     /// Times that the writer was opened again after a failure.
     pub reopens: Counter,
+    /// Transactions that were rolled back because they held too much log.
+    pub rolled_back: Counter,
 }
 
 impl WalMetrics {
@@ -57,6 +59,11 @@ impl WalMetrics {
             reopens: telemetry.counter(
                 "cinclus_wal_reopens",
                 "Times that the writer was opened again after a failure.",
+                &labels,
+            ),
+            rolled_back: telemetry.counter(
+                "cinclus_wal_txns_rolled_back",
+                "Transactions that were rolled back because they held too much log.",
                 &labels,
             ),
         }

@@ -169,7 +169,7 @@ impl Wal {
 
     /// Rolls back the open transactions that begin below an id, and answers a tick at which they are over. As long as
     /// they are open, whoever opens the log reads it from their begins on. Their clients are told
-    /// [`AppendError::TxnExpired`].
+    /// [`AppendError::TxnRolledBack`]. A commit that was placed before wins.
     ///
     /// # Errors
     /// See [`AppendError`].

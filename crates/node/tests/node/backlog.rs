@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cinclus_node::NodeConfig;
-use cinclus_rpc::{AppendError, Freshness, LogApi};
+use cinclus_rpc::{AppendError, Freshness, LogApi, RollbackCause};
 use cinclus_types::{MessageId, PChannel, SegmentState};
 
 use crate::shard::Shard;
@@ -121,11 +121,49 @@ fn a_transaction_that_is_open_for_long_is_rolled_back_when_the_bound_needs_it() 
         }
         life.pause(Duration::from_secs(10)).await;
         let gone = life.node.commit_txn(&busy.vchannel, life.term, txn).await;
-        assert_eq!(gone, Err(AppendError::TxnExpired(txn.txn)));
+        assert_eq!(gone, Err(AppendError::TxnRolledBack(txn.txn, RollbackCause::HoldsLog)));
         life.node.commit_txn(&other.vchannel, life.term, short).await.unwrap();
         assert_eq!(life.count(other, Freshness::Strong).await, 1, "it holds little");
         assert_eq!(life.count(busy, Freshness::Strong).await, 5 * SMALL / 1024);
+        life.pause(Duration::from_secs(1200)).await;
+        let (frontier, persisted) = (life.frontier().await, life.persisted_bytes());
+        life.pause(Duration::from_secs(1200)).await;
+        assert_eq!(
+            (life.frontier().await, life.persisted_bytes()),
+            (frontier, persisted),
+            "it is quiet again"
+        );
     });
     let replay = world.replay_bytes();
     assert!(replay <= 2 * SMALL, "{replay} bytes are replayed, the bound is {SMALL}");
+}
+
+/// The begin of a transaction holds the log over owners, and the next one counts it and rolls it back.
+#[test]
+fn what_an_open_transaction_holds_counts_for_the_next_owner() {
+    const SMALL: u64 = 1 << 20;
+    let mut world = World::new(6, 1);
+    world.dim = 256;
+    let (shard, keepalive) = (Shard::new(&world.channels[0], 1), Some(Duration::from_secs(600)));
+    let rows = (SMALL * 3 / 4 / 1024) as i64;
+    let txn = world.live(async |life: Life| {
+        life.create(&shard).await;
+        let txn = life.node.begin_txn(&shard.vchannel, life.term, keepalive).await.unwrap();
+        let row = vec![shard.insert(256, shard.partition(0), &[(0, 1)])];
+        life.node.append_in_txn(&shard.vchannel, life.term, txn, row).await.unwrap();
+        for key in 1..=rows {
+            life.insert(&shard, shard.partition(0), &[(key, 1)]).await;
+        }
+        life.persist(&shard).await;
+        txn
+    });
+    assert!(world.replay_bytes() > SMALL / 2, "the first owner may hold so much");
+    world.config = NodeConfig { recovery_log_bytes_max: SMALL, ..NodeConfig::default() };
+    world.live(async |life: Life| {
+        life.pause(Duration::from_secs(10)).await;
+        assert!(life.node.backlog_bytes() < SMALL / 100, "nothing but the rollback and the time");
+        let gone = life.node.commit_txn(&shard.vchannel, life.term, txn).await;
+        assert_eq!(gone, Err(AppendError::TxnRolledBack(txn.txn, RollbackCause::HoldsLog)));
+        assert_eq!(life.count(&shard, Freshness::Strong).await, rows as u64);
+    });
 }

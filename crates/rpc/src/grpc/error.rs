@@ -5,7 +5,7 @@ use prost::Message as _;
 use tonic::{Code, Status};
 
 use super::proto::{Any, ErrorDetail, StatusDetails, StreamingCode, StreamingError};
-use crate::{AppendError, ConsumeError};
+use crate::{AppendError, ConsumeError, RollbackCause};
 
 const TYPE_URL: &str = "type.googleapis.com/milvus.proto.streaming.StreamingError";
 
@@ -30,6 +30,7 @@ mod kinds {
     pub(super) const TOO_MANY: u32 = 17;
     pub(super) const CLOSED: u32 = 18;
     pub(super) const DISK_FULL: u32 = 19;
+    pub(super) const TXN_ROLLED_BACK: u32 = 20;
 }
 
 /// A [`StreamingError`] of ours.
@@ -84,10 +85,27 @@ pub(super) fn of_append(error: &AppendError) -> StreamingError {
         AppendError::TxnExpired(txn) => {
             (Code::TransactionExpired, kinds::TXN_EXPIRED, "", vec![txn.0.cast_unsigned()])
         }
+        AppendError::TxnRolledBack(txn, cause) => {
+            let numbers = vec![txn.0.cast_unsigned(), of_cause(*cause)];
+            (Code::TransactionExpired, kinds::TXN_ROLLED_BACK, "", numbers)
+        }
         AppendError::Corrupt(text) => (Code::Unrecoverable, kinds::CORRUPT, text, vec![]),
         AppendError::Invalid(text) => (Code::InvaildArgument, kinds::INVALID, text, vec![]),
     };
     wire(code, error.to_string(), kind, text, &numbers)
+}
+
+/// The numbers of causes on the wire: never change one.
+fn of_cause(cause: RollbackCause) -> u64 {
+    match cause {
+        RollbackCause::HoldsLog => 1,
+        RollbackCause::Changed => 2,
+    }
+}
+
+/// `None` for one that only later versions know.
+fn to_cause(number: u64) -> Option<RollbackCause> {
+    [RollbackCause::HoldsLog, RollbackCause::Changed].into_iter().find(|cause| of_cause(*cause) == number)
 }
 
 /// Why a stream is not opened.
@@ -125,6 +143,11 @@ pub(super) fn to_append(error: &StreamingError) -> AppendError {
             AppendError::SchemaMismatch { given: number(0) as i32, current: number(1) as i32 }
         }
         kinds::TXN_EXPIRED => AppendError::TxnExpired(TxnId(number(0))),
+        kinds::TXN_ROLLED_BACK => {
+            let txn = TxnId(number(0));
+            to_cause(unsigned(1))
+                .map_or(AppendError::TxnExpired(txn), |cause| AppendError::TxnRolledBack(txn, cause))
+        }
         kinds::CORRUPT => AppendError::Corrupt(text),
         kinds::INVALID => AppendError::Invalid(text),
         _ => append_of_code(error),
@@ -268,6 +291,8 @@ mod tests {
             AppendError::PartitionNotFound(CollectionId(4), PartitionId(5)),
             AppendError::SchemaMismatch { given: -1, current: 6 },
             AppendError::TxnExpired(TxnId(9)),
+            AppendError::TxnRolledBack(TxnId(9), RollbackCause::HoldsLog),
+            AppendError::TxnRolledBack(TxnId(9), RollbackCause::Changed),
             AppendError::Corrupt(text()),
             AppendError::Invalid(text()),
         ];

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cinclus_log_storage::{AppendAck, Record};
-use cinclus_rpc::Appended;
+use cinclus_rpc::{AppendError, Appended};
 use cinclus_types::message::{Placed, TxnContext};
 use cinclus_types::{SegmentId, Tick, TxnId};
 use tokio::sync::OwnedSemaphorePermit;
@@ -26,6 +26,8 @@ pub(crate) enum PendingAnswer {
     Appended(PendingAppend),
     /// To the begin of a transaction, the `at`th message.
     Begun { reply: Reply<TxnContext>, context: TxnContext, at: usize },
+    /// To a request about a transaction that is over, once that is certain.
+    Refused { reply: Reply<Appended>, error: AppendError },
     /// To those who wait for a tick.
     Ticked { replies: Vec<Reply<Tick>>, tick: Tick },
 }

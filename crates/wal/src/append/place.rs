@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cinclus_env::mutated;
-use cinclus_rpc::AppendError;
+use cinclus_rpc::{AppendError, RollbackCause};
 use cinclus_types::message::{Draft, Header, Kind, Placement, TxnContext};
 use cinclus_types::{SegmentId, Tick, TxnId, VChannel};
 
 use super::batch::Batch;
 use super::stamp::Stamper;
 use crate::shard::{Assignment, Effect, SealPolicy, SegmentAssigner, ShardState};
-use crate::txn::{OpenTxn, TxnTable, assembler};
+use crate::txn::{EndedTxns, OpenTxn, TxnTable, assembler};
 
 /// The version of the segment files that rows end up in, as CreateSegment says.
 const STORAGE_VERSION: i64 = 1;
@@ -24,6 +24,8 @@ pub struct Live {
     pub txns: TxnTable,
     /// Where rows go.
     pub assigner: SegmentAssigner,
+    /// Transactions that were rolled back.
+    pub ended: EndedTxns,
     policy: SealPolicy,
 }
 
@@ -36,7 +38,7 @@ impl Live {
             state.place(segment, rows, bytes);
         }
         let assigner = SegmentAssigner::new(policy.clone(), &state);
-        Live { state, txns, assigner, policy }
+        Live { state, txns, assigner, ended: EndedTxns::default(), policy }
     }
 
     /// Whether the drafts fit the state.
@@ -129,6 +131,8 @@ pub struct Placer<'a> {
     pub(crate) stamper: &'a mut Stamper,
     pub(crate) batch: &'a mut Batch,
     pub(crate) now: Duration,
+    /// Up to here everything is stored.
+    pub(crate) frontier: Tick,
 }
 
 impl Placer<'_> {
@@ -179,17 +183,24 @@ impl Placer<'_> {
         }
         for id in self.live.txns.of_vchannel(vchannel) {
             let Some(keepalive) = self.live.txns.keepalive(id) else { continue };
-            self.roll_back(vchannel, TxnContext { txn: id, keepalive });
+            let context = TxnContext { txn: id, keepalive };
+            self.roll_back(vchannel, context, Some(RollbackCause::Changed));
         }
     }
 
-    /// Stores a rollback.
-    pub(crate) fn roll_back(&mut self, vchannel: &VChannel, context: TxnContext) -> Tick {
+    /// Stores a rollback, with its cause if the client did not ask for it.
+    pub(crate) fn roll_back(
+        &mut self,
+        vchannel: &VChannel,
+        context: TxnContext,
+        cause: Option<RollbackCause>,
+    ) -> Tick {
         let draft = txn_draft(vchannel, Header::RollbackTxn, context);
         let (tick, _) = self.put(draft);
         if let Some(txn) = self.live.txns.end(context.txn) {
             self.live.withdraw(&txn);
         }
+        self.live.ended.note(context.txn, tick, cause, self.frontier);
         tick
     }
 

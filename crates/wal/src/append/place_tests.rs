@@ -94,7 +94,8 @@ impl Model {
         self.stamper.ticks.prepare(200, now);
         let _ = self.stamper.ticks.fetched(now).now_or_never();
         assert!(self.stamper.ticks.prepare(200, now), "ticks are granted at once");
-        Placer { live: &mut self.live, stamper: &mut self.stamper, batch: &mut self.log, now }
+        let frontier = self.stamper.ticks.last();
+        Placer { live: &mut self.live, stamper: &mut self.stamper, batch: &mut self.log, now, frontier }
     }
 
     fn put(&mut self, draft: Draft) {
@@ -142,7 +143,7 @@ impl Model {
             let ended = placer.live.txns.end(context.txn);
             placer.live.committed(ended.into_iter().flat_map(|txn| txn.placed.into_keys()), tick);
         } else {
-            placer.roll_back(&vchannel, context);
+            placer.roll_back(&vchannel, context, None);
         }
         placer.flush_due();
     }

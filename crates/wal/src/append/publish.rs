@@ -58,6 +58,9 @@ impl Publisher<'_> {
                 }
                 let _ = reply.send(Ok(context));
             }
+            PendingAnswer::Refused { reply, error } => {
+                let _ = reply.send(Err(error));
+            }
             PendingAnswer::Ticked { replies, tick } => {
                 for reply in replies {
                     let _ = reply.send(Ok(tick));
@@ -95,6 +98,10 @@ pub(crate) fn fail(in_flight: impl IntoIterator<Item = InFlight>, keys: KeysInFl
             }
             PendingAnswer::Begun { reply, .. } => {
                 let _ = reply.send(Err(unknown()));
+            }
+            PendingAnswer::Refused { reply, .. } => {
+                // Nothing of it was sent.
+                let _ = reply.send(Err(AppendError::NotReady(reason.to_owned())));
             }
             PendingAnswer::Ticked { replies, .. } => {
                 // Nothing was to be stored for them, or nothing that matters: they may ask again.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use cinclus_env::mutated;
-use cinclus_rpc::{AppendError, Appended};
+use cinclus_rpc::{AppendError, Appended, RollbackCause};
 use cinclus_types::message::{Draft, Header, TxnContext};
 use cinclus_types::{MessageId, SegmentId, Tick, TxnId, VChannel};
 use tokio::sync::OwnedSemaphorePermit;
@@ -149,10 +149,7 @@ impl Session {
         });
         let context = match checked {
             Ok(context) => context,
-            Err(error) => {
-                let _ = reply.send(Err(error));
-                return;
-            }
+            Err(error) => return self.refuse(batch, txn.txn, error, reply),
         };
         let mut placer = self.placer(batch);
         let (mut tick, mut bodies) = (Tick::ZERO, Vec::with_capacity(drafts.len()));
@@ -181,10 +178,7 @@ impl Session {
         let Some(reply) = self.unless_repeated(key.as_ref(), reply) else { return };
         let keepalive = match self.open_txn(vchannel, txn.txn, 0) {
             Ok(keepalive) => keepalive,
-            Err(error) => {
-                let _ = reply.send(Err(error));
-                return;
-            }
+            Err(error) => return self.refuse(batch, txn.txn, error, reply),
         };
         let context = TxnContext { keepalive, ..txn };
         let tick = if let Some(key) = &key {
@@ -197,7 +191,7 @@ impl Session {
             placer.live.committed(ended.into_iter().flat_map(|txn| txn.placed.into_keys()), tick);
             tick
         } else {
-            self.placer(batch).roll_back(vchannel, context)
+            self.placer(batch).roll_back(vchannel, context, None)
         };
         let append = PendingAppend { reply, tick, bodies: Vec::new(), sealed: Vec::new(), key, _room: None };
         batch.answers.push(PendingAnswer::Appended(append));
@@ -208,7 +202,9 @@ impl Session {
         let mut last = None;
         for (txn, vchannel, keepalive) in self.live.txns.begun_below(below) {
             tracing::warn!(%vchannel, %txn, "a transaction is rolled back: too much log lies behind its begin");
-            last = Some(self.placer(batch).roll_back(&vchannel, TxnContext { txn, keepalive }));
+            let (context, cause) = (TxnContext { txn, keepalive }, Some(RollbackCause::HoldsLog));
+            last = Some(self.placer(batch).roll_back(&vchannel, context, cause));
+            self.shared.metrics.rolled_back.inc();
         }
         match last {
             Some(tick) => batch.answers.push(PendingAnswer::Ticked { replies: vec![reply], tick }),
@@ -216,11 +212,22 @@ impl Session {
         }
     }
 
+    /// Refuses what is about a transaction; if that is over because of what is in flight, when that is stored. A
+    /// client that is told so may rely on it, whatever becomes of the writer.
+    fn refuse(&self, batch: &mut Batch, txn: TxnId, error: AppendError, reply: Reply<Appended>) {
+        // Invariant W5.
+        if self.live.ended.is_certain(txn, self.frontier()) {
+            let _ = reply.send(Err(error));
+        } else {
+            batch.answers.push(PendingAnswer::Refused { reply, error });
+        }
+    }
+
     /// The keep-alive of a transaction that will still be open when so many drafts of it are placed.
     fn open_txn(&self, vchannel: &VChannel, txn: TxnId, drafts: usize) -> Result<Duration, AppendError> {
         let latest = self.stamper.peek().map_or(Tick::MAX, |tick| Tick(tick.0 + drafts as u64 * 2));
         let open = self.live.txns.open_at(txn, vchannel, latest);
-        open.map(|open| open.keepalive).ok_or(AppendError::TxnExpired(txn))
+        open.map(|open| open.keepalive).ok_or_else(|| self.live.ended.error(txn))
     }
 
     /// Answers a request whose key was seen before, or has it wait for the first one's answer.

@@ -215,12 +215,17 @@ impl Session {
     }
 
     pub(super) fn placer<'a>(&'a mut self, batch: &'a mut Batch) -> Placer<'a> {
-        let now = self.now();
-        Placer { live: &mut self.live, stamper: &mut self.stamper, batch, now }
+        let (now, frontier) = (self.now(), self.frontier());
+        Placer { live: &mut self.live, stamper: &mut self.stamper, batch, now, frontier }
     }
 
     pub(super) fn now(&self) -> Duration {
         self.shared.env.clock.monotonic()
+    }
+
+    /// Up to here everything is stored.
+    pub(super) fn frontier(&self) -> Tick {
+        *self.shared.frontier.borrow()
     }
 
     /// Puts a TimeTick in front of a batch when one has come due enough.
@@ -242,6 +247,9 @@ impl Session {
     pub(super) fn store(&mut self, mut batch: Batch) {
         self.placer(&mut batch).flush_due();
         if batch.placed.is_empty() {
+            if !batch.answers.is_empty() {
+                self.publish_later(batch.answers, self.stamper.ticks.last());
+            }
             return;
         }
         let only_ticks = batch.placed.iter().all(|(placed, _)| placed.draft().vchannel.is_none());
@@ -344,6 +352,12 @@ impl Session {
             batch.answers.push(PendingAnswer::Ticked { replies, tick });
         }
         self.store(batch);
+    }
+
+    /// Gives answers, and moves the frontier, when everything in flight is stored.
+    pub(super) fn publish_later(&mut self, answers: Vec<PendingAnswer>, frontier: Tick) {
+        let (placed, sent_at) = (Vec::new(), self.now());
+        self.in_flight.push_back(InFlight { ack: None, placed, frontier, answers, sent_at });
     }
 
     /// When something is due that nothing else wakes the session for.

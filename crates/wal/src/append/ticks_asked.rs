@@ -5,7 +5,7 @@ use std::time::Duration;
 use cinclus_env::mutated;
 use cinclus_types::Tick;
 
-use super::batch::{Batch, InFlight, PendingAnswer};
+use super::batch::{Batch, PendingAnswer};
 use super::session::Session;
 
 /// The pause before a source of ticks that is behind is asked again.
@@ -32,8 +32,7 @@ impl Session {
         }
         let replies = self.tick_waiters.drain(..served).map(|(_, reply)| reply).collect();
         let answers = vec![PendingAnswer::Ticked { replies, tick }];
-        let placed = Vec::new();
-        self.in_flight.push_back(InFlight { ack: None, placed, frontier: tick, answers, sent_at: now });
+        self.publish_later(answers, tick);
     }
 
     /// Takes a tick of at least `at`, which is in hand; the frontier is there when everything in flight is

@@ -3,6 +3,8 @@
 use bytes::Bytes;
 use cinclus_types::{Checkpoint, Tick};
 
+use crate::txn::Held;
+
 /// Everything that is needed to go on after the last delivery, consistent with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecoveryCut {
@@ -12,8 +14,16 @@ pub struct RecoveryCut {
     pub state: Bytes,
     /// Bytes of log that were read since the cut before.
     pub log_bytes_since_last_cut: u64,
-    /// Bytes of log before the cut that are read again all the same, because transactions are open since then.
-    pub held_bytes: u64,
+    /// What of the log before the cut is read again all the same: the open transactions, oldest first.
+    pub held: Vec<Held>,
     /// The effective tick of the last delivery.
     pub tick: Tick,
+}
+
+impl RecoveryCut {
+    /// Bytes of log before the cut that are read again.
+    #[must_use]
+    pub fn held_bytes(&self) -> u64 {
+        self.held.first().map_or(0, |oldest| oldest.bytes)
+    }
 }

@@ -10,12 +10,11 @@ use cinclus_types::message::{Encoded, Kind, Message};
 use cinclus_types::{Checkpoint, MessageId, Tick};
 
 use super::beginning::Beginning;
-use super::behind::Behind;
 use super::catch_up::CatchUp;
 use crate::buffer::BufferRead;
 use crate::error::ScanError;
 use crate::shared::Shared;
-use crate::txn::{Assembled, Assembler};
+use crate::txn::{Assembled, Assembler, Held};
 
 /// Messages that a reader takes from the buffer at once.
 const TAIL_MESSAGES: usize = 64;
@@ -56,7 +55,6 @@ pub(super) struct Cursor {
     /// The last record read.
     last: Option<(MessageId, Tick)>,
     log_bytes: u64,
-    behind: Behind,
     retry: Duration,
     /// Reads the storage to its end although the buffer might do.
     storage_only: bool,
@@ -73,7 +71,6 @@ impl Cursor {
             tick: Tick::ZERO,
             last: None,
             log_bytes: 0,
-            behind: Behind::default(),
             retry: RETRY_MIN,
             storage_only: false,
         }
@@ -101,9 +98,9 @@ impl Cursor {
         Checkpoint { resume: self.assembler.resume(self.next), tick: self.tick }
     }
 
-    /// Bytes of log between where a reader resumes and here, for transactions that are open.
-    pub(super) fn held_bytes(&self) -> u64 {
-        self.behind.since(self.assembler.resume(self.next))
+    /// The log between where a reader resumes and here, for transactions that are open.
+    pub(super) fn held(&self) -> Vec<Held> {
+        self.assembler.held()
     }
 
     /// Reads the storage from the next record to its end, with a reader that is opened from now on.
@@ -289,12 +286,12 @@ impl Cursor {
         self.next = id.next();
         self.last = Some((id, tick));
         self.log_bytes += bytes;
-        self.behind.read(id, message.kind() == Kind::BeginTxn, bytes);
         if !self.filter.takes_channel_of(&message) {
+            self.assembler.passed(bytes);
             return Ok(None);
         }
         let assembled = self.assembler.push(message);
-        self.behind.forget(self.assembler.resume(self.next));
+        self.assembler.passed(bytes);
         Ok(self.deliver(assembled))
     }
 

@@ -108,7 +108,7 @@ impl Feed {
             checkpoint: self.cursor.checkpoint(),
             state: snapshot::encode(&self.state),
             log_bytes_since_last_cut: std::mem::take(&mut self.log_bytes),
-            held_bytes: self.cursor.held_bytes(),
+            held: self.cursor.held(),
             tick: self.cursor.tick(),
         }
     }

@@ -7,7 +7,6 @@
 //! how far time has come by a TimeTick at the published frontier.
 
 mod beginning;
-mod behind;
 pub mod catch_up;
 pub mod cursor;
 pub mod feed;

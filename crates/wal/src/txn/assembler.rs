@@ -33,6 +33,17 @@ pub enum Assembled {
 pub struct Assembler {
     open: TxnTable,
     parts: FxHashMap<TxnId, Parts>,
+    /// Bytes of log that were read.
+    read: u64,
+}
+
+/// Log that whoever resumes reads again, because a transaction is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// The id of the transaction's begin.
+    pub begin: MessageId,
+    /// Bytes from there on.
+    pub bytes: u64,
 }
 
 /// What came of an open transaction so far.
@@ -40,9 +51,16 @@ pub struct Assembler {
 struct Parts {
     begin: Message,
     bodies: Vec<Message>,
+    /// Bytes that were read before the begin.
+    before: u64,
 }
 
 impl Assembler {
+    /// A record of so many bytes was read, and pushed if it is one for this reader.
+    pub fn passed(&mut self, bytes: u64) {
+        self.read += bytes;
+    }
+
     /// Takes in the next record of the log.
     pub fn push(&mut self, message: Message) -> Assembled {
         self.expire(message.tick());
@@ -64,7 +82,7 @@ impl Assembler {
             // Invariant W5. A commit whose begin was not read belongs to a transaction that the reader's
             // checkpoint lies behind, or that expired.
             match self.parts.remove(&id) {
-                Some(Parts { begin, bodies }) => Assembled::Txn { begin, bodies, commit: message },
+                Some(Parts { begin, bodies, .. }) => Assembled::Txn { begin, bodies, commit: message },
                 None => Assembled::Nothing,
             }
         } else if message.header() == &Header::RollbackTxn {
@@ -84,7 +102,7 @@ impl Assembler {
     fn begin(&mut self, id: TxnId, opened: OpenTxn, begin: Message) {
         if !self.parts.contains_key(&id) {
             self.open.begin(id, opened);
-            self.parts.insert(id, Parts { begin, bodies: Vec::new() });
+            self.parts.insert(id, Parts { begin, bodies: Vec::new(), before: self.read });
         }
     }
 
@@ -100,6 +118,14 @@ impl Assembler {
         // Invariant W10. Not after the begin of an open transaction.
         let begin = self.open.first_begin().filter(|_| !mutated("ResumesBehindBegins"));
         begin.map_or(next, |begin| begin.min(next))
+    }
+
+    /// What the open transactions hold, oldest first.
+    #[must_use]
+    pub fn held(&self) -> Vec<Held> {
+        let begun = self.open.begun().filter(|_| !mutated("ResumesBehindBegins"));
+        let parts = begun.filter_map(|(begin, id)| Some((begin, self.parts.get(&id)?)));
+        parts.map(|(begin, parts)| Held { begin, bytes: self.read - parts.before }).collect()
     }
 
     fn expire(&mut self, tick: Tick) {

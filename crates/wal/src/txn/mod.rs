@@ -5,9 +5,11 @@
 //! no clock is asked.
 
 pub mod assembler;
+pub mod ended;
 pub mod table;
 
-pub use assembler::{Assembled, Assembler};
+pub use assembler::{Assembled, Assembler, Held};
+pub use ended::EndedTxns;
 pub use table::{OpenTxn, TxnTable};
 
 use std::time::Duration;

@@ -129,8 +129,14 @@ impl TxnTable {
     /// The open transactions whose acknowledged begins stand below an id, oldest first.
     #[must_use]
     pub fn begun_below(&self, below: MessageId) -> Vec<(TxnId, VChannel, Duration)> {
-        let begun = self.begins.iter().take_while(|(begin, _)| *begin < below);
-        begun.filter_map(|(_, id)| Some((*id, self.open.get(id)?))).map(named).collect()
+        let begun = self.begun().take_while(|(begin, _)| *begin < below);
+        let open = begun.filter_map(|(_, id)| Some((id, self.open.get(&id)?)));
+        open.map(|(id, txn)| (id, txn.vchannel.clone(), txn.keepalive)).collect()
+    }
+
+    /// The acknowledged begins, oldest first.
+    pub fn begun(&self) -> impl Iterator<Item = (MessageId, TxnId)> {
+        self.begins.iter().copied()
     }
 
     /// Rows and bytes that open transactions placed, by segment; a segment may come more than once.
@@ -157,10 +163,6 @@ impl TxnTable {
     pub fn first_begin(&self) -> Option<MessageId> {
         self.begins.first().map(|(begin, _)| *begin)
     }
-}
-
-fn named((id, txn): (TxnId, &OpenTxn)) -> (TxnId, VChannel, Duration) {
-    (id, txn.vchannel.clone(), txn.keepalive)
 }
 
 #[cfg(test)]

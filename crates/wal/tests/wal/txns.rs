@@ -2,11 +2,17 @@
 
 use std::time::Duration;
 
-use cinclus_rpc::AppendError;
-use cinclus_types::message::Kind;
+use cinclus_log_storage::FaultPlan;
+use cinclus_rpc::{AppendError, Appended, RollbackCause};
+use cinclus_types::MessageId;
+use cinclus_types::message::{Kind, TxnContext};
 use cinclus_wal::{DeliveryKind, WalConfig};
 
 use crate::common::*;
+
+fn rolled_back(txn: TxnContext, cause: RollbackCause) -> Result<Appended, AppendError> {
+    Err(AppendError::TxnRolledBack(txn.txn, cause))
+}
 
 #[tokio::test(start_paused = true)]
 async fn a_transaction_becomes_visible_at_its_commit_or_never() {
@@ -93,7 +99,7 @@ async fn a_message_that_stands_alone_fails_the_open_transactions_of_its_channel(
     wal.append_in_txn(spared, vec![insert(&other, 8, "spared")]).await.unwrap();
     let flushed = wal.append(vec![manual_flush(&shard, 7)]).await.unwrap();
     assert_eq!(flushed.sealed.len(), 1);
-    assert_eq!(wal.commit_txn(&shard, failed).await, Err(AppendError::TxnExpired(failed.txn)));
+    assert_eq!(wal.commit_txn(&shard, failed).await, rolled_back(failed, RollbackCause::Changed));
     wal.commit_txn(&other, spared).await.unwrap();
     let (state, _) = pump.state().await;
     assert_eq!(pump.payloads(), ["spared"]);
@@ -132,19 +138,73 @@ async fn transactions_that_hold_too_much_log_are_rolled_back_oldest_first() {
     wal.append_in_txn(young, vec![insert(&shard, 7, "young")]).await.unwrap();
     wal.append(vec![insert(&shard, 7, "plain")]).await.unwrap();
     let (_, cut) = pump.state().await;
-    assert!(0 < before.held_bytes && before.held_bytes < cut.held_bytes);
+    assert_eq!(cut.held.len(), 2);
+    assert!(0 < before.held_bytes() && before.held_bytes() < cut.held_bytes());
     let over = wal.roll_back_below(cut.checkpoint.resume.next()).await.unwrap();
-    assert_eq!(
-        wal.append_in_txn(old, vec![insert(&shard, 7, "x")]).await,
-        Err(AppendError::TxnExpired(old.txn))
-    );
+    let late = wal.append_in_txn(old, vec![insert(&shard, 7, "x")]).await;
+    assert_eq!(late, rolled_back(old, RollbackCause::HoldsLog));
     let (state, after) = pump.state().await;
     assert!(over <= after.tick && after.checkpoint.resume > cut.checkpoint.resume);
-    assert!(0 < after.held_bytes && after.held_bytes < cut.held_bytes);
+    assert!(0 < after.held_bytes() && after.held_bytes() < cut.held_bytes());
     assert_eq!(state.growing().values().map(|segment| segment.rows).sum::<u64>(), 1);
     wal.commit_txn(&shard, young).await.unwrap();
     assert_eq!(wal.roll_back_below(after.checkpoint.resume.next()).await, Ok(wal.frontier()), "none is left");
     let (_, end) = pump.state().await;
-    assert_eq!((end.held_bytes, pump.payloads()), (0, vec!["plain".to_owned(), "young".to_owned()]));
+    assert_eq!((end.held_bytes(), pump.payloads()), (0, vec!["plain".to_owned(), "young".to_owned()]));
     check_log(&world.log().await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_commit_and_a_rollback_at_once_have_one_outcome() {
+    let world = World::new(26).await;
+    world.faults(FaultPlan { ack_delay_max: Duration::from_millis(40), ..FaultPlan::default() });
+    let (wal, pump) = world.serve(1, WalConfig::default()).await;
+    let shard = world.shard(7);
+    wal.append(vec![create_collection(&shard, 7)]).await.unwrap();
+    let all = MessageId(u128::MAX);
+    let first = wal.begin_txn(&shard, None).await.unwrap();
+    wal.append_in_txn(first, vec![insert(&shard, 7, "first")]).await.unwrap();
+    let (committed, over) = tokio::join!(wal.commit_txn(&shard, first), wal.roll_back_below(all));
+    let committed = committed.unwrap();
+    assert!(over.unwrap() >= committed.tick);
+    let second = wal.begin_txn(&shard, None).await.unwrap();
+    wal.append_in_txn(second, vec![insert(&shard, 7, "second")]).await.unwrap();
+    let (over, late) = tokio::join!(wal.roll_back_below(all), wal.commit_txn(&shard, second));
+    assert!(over.unwrap() <= wal.frontier());
+    assert_eq!(late, rolled_back(second, RollbackCause::HoldsLog));
+    assert_eq!(wal.commit_txn(&shard, first).await, Ok(committed), "asked again it is answered again");
+    pump.state().await;
+    assert_eq!(pump.payloads(), ["first"]);
+    let log = world.log().await;
+    assert_eq!(log.iter().filter(|message| message.kind() == Kind::RollbackTxn).count(), 1);
+    check_log(&log);
+}
+
+/// A rollback that is lost with its writer has not happened: nobody was told so.
+#[tokio::test(start_paused = true)]
+async fn a_client_hears_of_a_rollback_when_it_is_stored() {
+    for seed in 0..4 {
+        let world = World::new(27 + seed).await;
+        let (wal, pump) = world.serve(1, WalConfig::default()).await;
+        let shard = world.shard(7);
+        wal.append(vec![create_collection(&shard, 7)]).await.unwrap();
+        let txn = wal.begin_txn(&shard, None).await.unwrap();
+        wal.append_in_txn(txn, vec![insert(&shard, 7, "row")]).await.unwrap();
+        world.faults(FaultPlan { append_before: 1.0, ..FaultPlan::default() });
+        let again = async {
+            let lost = if seed % 2 == 0 {
+                wal.roll_back_below(MessageId(u128::MAX)).await.map(|_| ())
+            } else {
+                wal.append(vec![manual_flush(&shard, 7)]).await.map(|_| ())
+            };
+            assert!(lost.is_err());
+        };
+        let ((), told) = tokio::join!(again, wal.commit_txn(&shard, txn));
+        assert!(matches!(told, Err(AppendError::NotReady(_))), "{told:?}");
+        world.faults(FaultPlan::default());
+        wal.ready().await.unwrap();
+        wal.commit_txn(&shard, txn).await.unwrap();
+        pump.state().await;
+        assert_eq!(pump.payloads(), ["row"]);
+    }
 }
