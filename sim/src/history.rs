@@ -162,6 +162,20 @@ impl History {
         self.0.lock().written.get(vchannel).copied().unwrap_or_default()
     }
 
+    /// What has no outcome, from an operation on.
+    #[must_use]
+    pub fn waiting(&self, from: usize) -> Vec<String> {
+        let inner = self.0.lock();
+        let waiting = inner.operations.iter().skip(from).filter(|operation| operation.ended.is_none());
+        waiting.map(|operation| format!("{} {:?}", operation.number, operation.wish)).collect()
+    }
+
+    /// How many operations there were.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.0.lock().operations.len()
+    }
+
     /// All operations by number.
     #[must_use]
     pub fn operations(&self) -> Vec<Operation> {

@@ -19,6 +19,7 @@ pub mod decay;
 pub mod director;
 pub mod disk_faults;
 pub mod ending;
+pub mod handed_on;
 pub mod history;
 pub mod life;
 pub mod member;

@@ -7,12 +7,14 @@ use std::time::Duration;
 use cinclus_client::Client;
 use cinclus_env::{DynClock, Random};
 use cinclus_rpc::{
-    AppendError, Appended, Freshness, QueryAnswer, QueryPlan, ReadError, ShardQuery, ShardRead,
+    AppendError, Appended, Freshness, QueryAnswer, QueryPlan, ReadError, RollbackCause, ShardQuery, ShardRead,
 };
 use cinclus_types::{Advice, ColumnData, FieldId, MessageId, PartitionId, Tick};
 
+use crate::handed_on::{AllHandedOn, HandedOn};
 use crate::history::{Answer, By, Change, History, Outcome, Wish};
 use crate::shard::{KEY, Shard, VALUE, schema};
+use crate::tally::Tally;
 
 /// A client.
 pub struct Actor {
@@ -37,6 +39,10 @@ pub struct Actor {
     /// Whether its [`Actor::read_step`] reads at least at the tick of the newest write that anybody was told of, and not
     /// Strong: then no read tells an owner that it was outrun.
     pub hears: bool,
+    /// Where it leaves some for later lives.
+    pub handed_on: Option<AllHandedOn>,
+    /// Where sessions are counted.
+    pub tally: Tally,
     /// What it notes.
     pub history: History,
     /// Ticks that it was told, of each shard by its place.
@@ -206,6 +212,7 @@ impl Actor {
         let Wish::Append { changes, .. } = wish else { return Ok(()) };
         let outcome = match self.in_a_session(&shard, &changes, number).await {
             Ok(Some(tick)) => {
+                self.tally.count("sessions committed");
                 self.told.entry(at).or_default().push(tick);
                 let (ids, sealed, last_confirmed) = (Vec::new(), Vec::new(), MessageId::EARLIEST);
                 Outcome::Appended(Appended { ids, tick, sealed, last_confirmed })
@@ -225,12 +232,41 @@ impl Actor {
         changes: &[Change],
         number: u64,
     ) -> Result<Option<Tick>, AppendError> {
-        let never = |error: AppendError| AppendError::Invalid(format!("never committed: {error}"));
-        let begun = self.client.logs().begin(&shard.vchannel, Some(Duration::from_secs(2))).await;
+        let never = |error: AppendError| {
+            if let AppendError::TxnRolledBack(_, cause) = error {
+                self.tally.count(match cause {
+                    RollbackCause::HoldsLog => "sessions rolled back for the log they held",
+                    RollbackCause::Changed => "sessions rolled back for a change",
+                });
+            }
+            AppendError::Invalid(format!("never committed: {error}"))
+        };
+        let random = self.random.fork(&format!("session {number}"));
+        let long = random.chance(0.25);
+        let keepalive = Duration::from_secs(if long { 600 } else { 2 });
+        let begun = self.client.logs().begin(&shard.vchannel, Some(keepalive)).await;
         let mut txn = begun.map_err(never)?;
-        for change in changes {
+        let leaves = long && random.chance(0.5);
+        let heirs = self.handed_on.as_ref().filter(|_| leaves && random.chance(0.5));
+        let said = if heirs.is_some() { changes.len() - 1 } else { changes.len() };
+        for change in &changes[..said] {
             self.clock.sleep(Duration::from_micros(self.below(60_000))).await;
             txn.append(vec![shard.draft(change, number)]).await.map_err(never)?;
+        }
+        if let Some(heirs) = heirs {
+            self.tally.count("sessions left to a later life");
+            let (vchannel, txn) = (shard.vchannel.clone(), txn.context());
+            let rest = changes.last().map(|change| shard.draft(change, number));
+            heirs.lock().push(HandedOn { number, vchannel, txn, rest, committing: false });
+            return Err(AppendError::Unknown("it is left to a later life".to_owned()));
+        }
+        if leaves {
+            // It holds the log until its owner has had enough of it.
+            self.tally.count("sessions left open");
+            return Ok(None);
+        }
+        if long {
+            self.clock.sleep(Duration::from_micros(random.range(0..3_000_000))).await;
         }
         if self.below(6) == 0 {
             // Whether it is known or not, it must never take effect.

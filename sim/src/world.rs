@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 use crate::archive::Archive;
 use crate::checkers::Finding;
 use crate::checkers::readers::Read;
+use crate::handed_on::AllHandedOn;
 use crate::history::History;
 use crate::mutations::Mutation;
 use crate::mutations::log::MutantLog;
@@ -61,6 +62,8 @@ pub struct World {
     pub mutation: Option<Mutation>,
     /// Whether no change of what exists was under way when the run ended.
     pub drained: Mutex<bool>,
+    /// Transactions that later lives go on with.
+    pub handed_on: AllHandedOn,
     /// What clients of the proxy send again.
     pub pending: AllPending,
     /// What is on its way to the object storage.
@@ -137,6 +140,7 @@ impl World {
             writers: Writers::default(),
             mutation: None,
             drained: Mutex::default(),
+            handed_on: AllHandedOn::default(),
             pending: AllPending::default(),
             late: Late::default(),
             scrolls: AllScrolls::default(),

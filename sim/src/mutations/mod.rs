@@ -90,6 +90,8 @@ pub enum Mutation {
     DeletesHideTheirOwn,
     /// A line: nothing counts as log that is to be replayed.
     CountsNoBacklog,
+    /// A line: what open transactions hold does not count as log that is to be replayed.
+    CountsNothingHeld,
     /// A line: rows are let in whether there is memory or not.
     AdmitsAnyMemory,
     /// A line: the write-ahead buffers let go of nothing.
@@ -144,7 +146,7 @@ impl Mutation {
     /// Those that break a line of the house.
     #[must_use]
     pub fn lines() -> Vec<(Mutation, Scenario, &'static [&'static str])> {
-        use Scenario::{Cluster, Decay, Readers, Standalone};
+        use Scenario::{Cluster, Decay, Files, Readers, Standalone};
         vec![
             (Mutation::StaleTicks, Cluster, &["W1"]),
             (Mutation::MovesFrontierUnproved, Cluster, &["Q1"]),
@@ -163,6 +165,7 @@ impl Mutation {
             (Mutation::ReadsSegmentsTwice, Standalone, &["Q1"]),
             (Mutation::DeletesHideTheirOwn, Standalone, &["Q1"]),
             (Mutation::CountsNoBacklog, Standalone, &["recovery bound"]),
+            (Mutation::CountsNothingHeld, Files, &["recovery bound"]),
             (Mutation::AdmitsAnyMemory, Standalone, &["memory"]),
             (Mutation::BufferGrows, Standalone, &["memory"]),
             (Mutation::IteratorReadsAnew, Standalone, &["Q1", "Q3"]),

@@ -210,6 +210,8 @@ fn actor(world: &World, client: &ClientSide, number: u64, shards: &[Shard]) -> A
         flushes: world.plan.flushes,
         sessions: world.sessions(),
         hears: world.random.fork("hears").chance(0.5),
+        handed_on: None,
+        tally: world.tally.clone(),
         history: world.history.clone(),
         told: BTreeMap::new(),
     }

@@ -12,6 +12,7 @@ use futures::future::join_all;
 use crate::checkers::{Finding, memory};
 use crate::disk_faults;
 use crate::ending::{Ending, Left, When};
+use crate::handed_on;
 use crate::life::Life;
 use crate::member::Member;
 use crate::place::Place;
@@ -39,6 +40,9 @@ pub(crate) fn run(world: &World) {
     if world.place() == Place::Files && world.random.fork("lies").chance(0.2) {
         world.tally.count("fault lying syncs");
         world.let_lie();
+    }
+    if world.random.fork("sessions").chance(0.5) {
+        world.let_sessions();
     }
     for _ in 0..world.plan.lives {
         let ending = Ending::draw(&random);
@@ -79,7 +83,7 @@ pub(super) fn live(world: &World, ending: Ending) {
         let deadline =
             if let When::AtTime(micros) = ending.when { Duration::from_micros(micros) } else { LIFE_MAX };
         world.late.go_on(&world.objects, &scene);
-        let member = Member::new("server", &scene);
+        let (member, before) = (Member::new("server", &scene), world.history.count());
         let kind = LifeKind { number, peaceful, faulty, rival: false };
         let mut works = pin!(work(world, &member, kind));
         tokio::select! {
@@ -89,7 +93,8 @@ pub(super) fn live(world: &World, ending: Ending) {
             () = &mut works => {}
         }
         if clock.monotonic() >= LIFE_MAX {
-            let text = format!("somebody in life {number} still waits after {LIFE_MAX:?}");
+            let waiting = world.history.waiting(before);
+            let text = format!("somebody in life {number} still waits after {LIFE_MAX:?}: {waiting:?}");
             world.find(Finding::new("convergence", text));
         }
         leave(world, ending);
@@ -257,7 +262,8 @@ pub(super) async fn work(world: &World, member: &Member, kind: LifeKind) {
     let proxied = |actor| proxied(world, &life, (number * 1_000 + 500 + actor, excused));
     let proxied = (0..world.plan.proxied).map(proxied);
     let scrolls = scrolls(world, &life, (number * 1_000 + 800, excused));
-    let all = async { futures::join!(join_all(works), join_all(proxied), scrolls) };
+    let handed_on = handed_on::end_all(world, &life, number);
+    let all = async { futures::join!(join_all(works), join_all(proxied), scrolls, handed_on) };
     tokio::select! {
         biased;
         _ = all => {}
@@ -282,6 +288,8 @@ pub(super) fn actor(world: &World, life: &Life, shards: &[Shard], (number, actor
         flushes: world.plan.flushes,
         sessions: world.sessions(),
         hears: false,
+        handed_on: Some(world.handed_on.clone()),
+        tally: world.tally.clone(),
         history: world.history.clone(),
         told: BTreeMap::new(),
     }
