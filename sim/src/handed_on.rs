@@ -87,10 +87,11 @@ async fn go_on(world: &World, life: &Life, one: &mut HandedOn) -> Result<Appende
         }
     }
     let before = std::mem::replace(&mut one.committing, true);
-    let mut all = world.handed_on.lock();
-    all.retain(|other| other.number != one.number);
-    all.push(one.clone());
-    drop(all);
+    {
+        let mut all = world.handed_on.lock();
+        all.retain(|other| other.number != one.number);
+        all.push(one.clone());
+    }
     let committed = life.node.commit_txn(&one.vchannel, term, one.txn).await;
     // What certainly had no effect is as if it had not been tried.
     one.committing = before || !matches!(&committed, Err(error) if error.advice() != Advice::Unknown);
