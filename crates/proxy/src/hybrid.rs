@@ -10,7 +10,7 @@ use crate::merge::{Merged, concat, running};
 use crate::params::{Params, SearchParams, WINDOW};
 use crate::proto::milvus::{HybridSearchRequest, SearchResults};
 use crate::proxy::{Call, Proxy, Target};
-use crate::rank::Ranker;
+use crate::rank::{List, Ranker};
 use crate::read::{Reader, searched_partitions};
 use crate::search;
 use crate::status::{ProxyError, success};
@@ -19,11 +19,15 @@ use crate::status::{ProxyError, success};
 const SEARCHES_MAX: usize = 1024;
 
 /// The part of the fused hits that is wanted.
-struct Wanted {
-    limit: usize,
-    offset: usize,
-    round_decimal: Option<u32>,
-    group: Option<(cinclus_types::FieldId, usize)>,
+pub(crate) struct Wanted {
+    /// Hits (or groups) for each query.
+    pub(crate) limit: usize,
+    /// Hits (or groups) to skip.
+    pub(crate) offset: usize,
+    /// Decimals of scores.
+    pub(crate) round_decimal: Option<u32>,
+    /// The field of groups and how many hits each has.
+    pub(crate) group: Option<(cinclus_types::FieldId, usize)>,
 }
 
 /// Answers a hybrid search.
@@ -42,7 +46,12 @@ pub(crate) async fn hybrid_search(
     if request.requests.len() > SEARCHES_MAX {
         return Err(ProxyError::Invalid(format!("maximum of ann search requests is {SEARCHES_MAX}")));
     }
-    let ranker = Ranker::of(&request.rank_params, request.function_score.as_ref(), request.requests.len())?;
+    let ranker = Ranker::of(
+        target.collection.schema(),
+        &request.rank_params,
+        request.function_score.as_ref(),
+        request.requests.len(),
+    )?;
     let wanted = Wanted::of(&target, &Params::of(&request.rank_params)?)?;
     let fields = OutputFields::of(target.collection.schema(), &request.output_fields)?;
     let asked = Asked {
@@ -63,8 +72,11 @@ pub(crate) async fn hybrid_search(
     for sub in &request.requests {
         let params = SearchParams::of(&sub.search_params)?;
         let mut one = search::prepare(proxy, &reader, sub, params, &fields).await?;
-        if let Some((field, _)) = wanted.group.filter(|(field, _)| !one.plan.output.contains(field)) {
-            one.plan.output.push(field);
+        let needed = wanted.group.map(|(field, _)| field).into_iter().chain(ranker.field());
+        for field in needed {
+            if !one.plan.output.contains(&field) {
+                one.plan.output.push(field);
+            }
         }
         prepared.push(one);
     }
@@ -113,7 +125,13 @@ impl Wanted {
 }
 
 /// Fuses the hits of all searches, query by query.
-fn fuse(ranker: &Ranker, metrics: &[Metric], lists: Vec<Merged>, queries: usize, wanted: &Wanted) -> Merged {
+pub(crate) fn fuse(
+    ranker: &Ranker,
+    metrics: &[Metric],
+    lists: Vec<Merged>,
+    queries: usize,
+    wanted: &Wanted,
+) -> Merged {
     let at = lists.iter().map(|list| list.at).min().unwrap_or_default();
     let mut fused = Merged { at, ..Merged::default() };
     let bases = running(lists.iter().map(|list| list.keys.len()));
@@ -121,7 +139,7 @@ fn fuse(ranker: &Ranker, metrics: &[Metric], lists: Vec<Merged>, queries: usize,
     let mut picked = Vec::new();
     let mut chosen = Vec::new();
     for query in 0..queries {
-        let mut parts: Vec<(Metric, &[Key], &[f32])> = Vec::new();
+        let mut parts: Vec<List<'_>> = Vec::new();
         let mut places: FxHashMap<&Key, usize> = FxHashMap::default();
         for (at, list) in lists.iter().enumerate() {
             let hits = starts[at]..starts[at] + list.counts[query];
@@ -129,7 +147,12 @@ fn fuse(ranker: &Ranker, metrics: &[Metric], lists: Vec<Merged>, queries: usize,
             for hit in hits.clone() {
                 places.entry(&list.keys[hit]).or_insert(bases[at] + hit);
             }
-            parts.push((metrics[at], &list.keys[hits.clone()], &list.scores[hits]));
+            parts.push(List {
+                metric: metrics[at],
+                keys: &list.keys[hits.clone()],
+                scores: &list.scores[hits.clone()],
+                factors: ranker.factors(&list.rows, hits),
+            });
         }
         let hits = ranker.fuse(&parts);
         picked.push(hits.iter().map(|(key, _)| places[key]).collect::<Vec<usize>>());

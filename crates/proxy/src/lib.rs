@@ -11,6 +11,7 @@
 pub mod config;
 pub mod consistency;
 pub mod convert;
+pub mod decay;
 pub mod fields;
 pub mod guard;
 pub mod ids;

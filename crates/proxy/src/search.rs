@@ -12,11 +12,13 @@ use cinclus_types::{ColumnData, DataType, FieldId, FieldSchema, Key, Keys, Metri
 use crate::consistency::Asked;
 use crate::convert::{keys, output, templates};
 use crate::fields::OutputFields;
+use crate::hybrid::{Wanted, fuse};
 use crate::merge::{Merged, Page, concat, merge};
 use crate::params::{IteratorV2, SearchParams};
 use crate::placeholder;
 use crate::proto::milvus::{SearchRequest, SearchResults, search_request::SearchInput};
 use crate::proxy::{Call, Proxy, Target};
+use crate::rank::Ranker;
 use crate::read::{Reader, parse_optional, searched_partitions};
 use crate::status::{ProxyError, success};
 
@@ -41,6 +43,7 @@ pub(crate) async fn search(
 ) -> Result<SearchResults, ProxyError> {
     refuse_unserved(&request)?;
     let target = proxy.existing(call, &request.db_name, &request.collection_name)?;
+    let ranker = Ranker::of_function(target.collection.schema(), request.function_score.as_ref(), 1)?;
     let fields = OutputFields::of(target.collection.schema(), &request.output_fields)?;
     let params = SearchParams::of(&request.search_params)?;
     let partitions = searched_partitions(&target, &request.partition_names)?;
@@ -60,9 +63,13 @@ pub(crate) async fn search(
     };
     let mut prepared = prepare(proxy, &reader, &request, params, &fields).await?;
     reader.check_loaded()?;
-    let (mut merged, iterator) = match prepared.params.iterator_v2.clone() {
-        None => (run(proxy, &reader, &prepared).await?, None),
-        Some(iterator) => {
+    let (mut merged, iterator) = match (prepared.params.iterator_v2.clone(), &ranker) {
+        (None, None) => (run(proxy, &reader, &prepared).await?, None),
+        (None, Some(ranker)) => (run_ranked(proxy, &reader, &mut prepared, ranker).await?, None),
+        (Some(_), Some(_)) => {
+            return Err(ProxyError::Unsupported("an iterator over reranked hits".to_owned()));
+        }
+        (Some(iterator), None) => {
             let merged = run_page(proxy, &reader, &mut prepared, iterator.batch).await?;
             let results = iterator_results(proxy, &iterator, &merged);
             (merged, Some(results))
@@ -78,7 +85,6 @@ pub(crate) async fn search(
 
 fn refuse_unserved(request: &SearchRequest) -> Result<(), ProxyError> {
     let unserved = [
-        ("a rerank function of a search", request.function_score.is_some()),
         ("an aggregation of a search", request.search_aggregation.is_some()),
         ("a function chain", !request.function_chains.is_empty()),
         ("a highlighter", request.highlighter.is_some()),
@@ -264,6 +270,27 @@ pub(crate) async fn run(proxy: &Proxy, reader: &Reader, prepared: &Prepared) -> 
         groups: prepared.plan.group_by.map(|field| (field, prepared.params.group_size)),
     };
     run_plan(proxy, reader, prepared.plan.clone(), page).await
+}
+
+/// Runs a search whose hits are given other scores, and with them another order.
+async fn run_ranked(
+    proxy: &Proxy,
+    reader: &Reader,
+    prepared: &mut Prepared,
+    ranker: &Ranker,
+) -> Result<Merged, ProxyError> {
+    let (plan, params) = (&mut prepared.plan, &prepared.params);
+    if let Some(field) = ranker.field().filter(|field| !plan.output.contains(field)) {
+        plan.output.push(field);
+    }
+    let group = plan.group_by.map(|field| (field, params.group_size));
+    // What is skipped is skipped in the new order.
+    let page = Page { offset: 0, limit: params.limit + params.offset, groups: group };
+    let (metric, queries) = (plan.metric, plan.nq());
+    let (limit, offset) = (params.limit, params.offset);
+    let found = run_plan(proxy, reader, plan.clone(), page).await?;
+    let wanted = Wanted { limit, offset, round_decimal: None, group };
+    Ok(fuse(ranker, &[metric], vec![found], queries, &wanted))
 }
 
 async fn run_plan(

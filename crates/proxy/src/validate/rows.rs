@@ -82,12 +82,12 @@ pub enum RowError {
         dim: usize,
     },
     /// A number that is none, or infinite.
-    #[error("value '{value}' of field ({field}) is not a number or infinity: invalid parameter")]
+    #[error("value '{value}' is not a number or infinity: invalid parameter: in field {field}")]
     NotFinite {
         /// The field.
         field: String,
         /// The value.
-        value: String,
+        value: &'static str,
     },
     /// An integer that its type does not hold.
     #[error("the {row}th element ({value}) out of range: [{low}, {high}]: invalid parameter")]

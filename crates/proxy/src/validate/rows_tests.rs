@@ -201,9 +201,9 @@ fn columns_must_be_those_of_the_schema() {
     check(
         vec![ids(&[1]), vectors(2, &[0.0, f32::NAN])],
         1,
-        "value 'NaN' of field (v) is not a number or infinity",
+        "value 'NaN' is not a number or infinity: invalid parameter: in field v",
     );
-    check(vec![ids(&[1]), vectors(2, &[f32::INFINITY, 0.0])], 1, "value 'inf'");
+    check(vec![ids(&[1]), vectors(2, &[f32::INFINITY, 0.0])], 1, "value '+Inf'");
 }
 
 trait CloneAs {

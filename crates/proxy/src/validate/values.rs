@@ -52,7 +52,16 @@ pub fn finite(field: &FieldSchema, values: &[f32]) -> Result<(), RowError> {
 pub fn finite_doubles(field: &FieldSchema, values: impl IntoIterator<Item = f64>) -> Result<(), RowError> {
     match values.into_iter().find(|value| !value.is_finite()) {
         None => Ok(()),
-        Some(value) => Err(RowError::NotFinite { field: field.name.clone(), value: value.to_string() }),
+        Some(value) => Err(RowError::NotFinite { field: field.name.clone(), value: not_finite(value) }),
+    }
+}
+
+/// What is not finite, as Milvus writes it.
+fn not_finite(value: f64) -> &'static str {
+    match value {
+        f64::INFINITY => "+Inf",
+        f64::NEG_INFINITY => "-Inf",
+        _ => "NaN",
     }
 }
 
