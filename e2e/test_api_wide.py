@@ -173,8 +173,9 @@ def test_indexes(api, collection):
     index("text", index_type="INVERTED")
     index("doc", index_name="a", index_type="INVERTED", params={"json_path": "doc['a']", "json_cast_type": "DOUBLE"})
     index("doc", index_name="b", index_type="INVERTED", params={"json_path": "doc['b']", "json_cast_type": "ARRAY_DOUBLE"})
+    index("doc", index_type="INVERTED", params={"json_path": "doc['b'][0]", "json_cast_type": "DOUBLE"})
     index("extra", index_name="key", index_type="INVERTED", params={"json_path": "extra", "json_cast_type": "VARCHAR"})
-    assert sorted(api.list_indexes(collection)) == ["a", "b", "by_v", "key", "text"]
+    assert sorted(api.list_indexes(collection)) == ["a", "b", "by_v", "doc/b/0", "key", "text"]
     assert api.list_indexes(collection, field_name="v") == ["by_v"]
     found = api.describe_index(collection, "by_v")
     assert {key: found[key] for key in ["field_name", "index_type", "metric_type", "M", "state"]} == {

@@ -68,3 +68,40 @@ def test_a_name_that_is_not_allowed_is_not_found_by_a_search(client):
     with pytest.raises(MilvusException) as caught:
         client.search("12-s", [[1.0, 2.0]])
     assert (caught.value.code, "collection not found[database=default][collection=12-s]" in caught.value.message) == (100, True)
+
+
+@pytest.mark.parametrize("kind, build, search, text", [
+    ("HNSW", {"M": 8, "efConstruction": 64}, {"ef": -1}, "Out of range in json: param 'ef' (-1) should be in range [1, 2147483647]"),
+    ("HNSW", {"M": "8"}, {"ef": 32.0}, "Type conflict in json: param 'ef' (32.0) should be integer"),
+    ("HNSW", {}, {"ef": None}, "Type conflict in json: param 'ef' (null) should be integer"),
+    ("IVF_FLAT", {"nlist": 16}, {"nprobe": 65537}, "Out of range in json: param 'nprobe' (65537) should be in range [1, 65536]"),
+    ("DISKANN", {}, {"search_list": "x"}, "Type conflict in json: param 'search_list' (x) should be integer"),
+])
+def test_parameters_of_searches_with_an_index(client, collection, kind, build, search, text):
+    schema = MilvusClient.create_schema()
+    schema.add_field("id", DataType.INT64, is_primary=True)
+    schema.add_field("v", DataType.FLOAT_VECTOR, dim=2)
+    indexes = MilvusClient.prepare_index_params()
+    indexes.add_index("v", index_type=kind, metric_type="L2", params=build)
+    client.create_collection(collection, schema=schema, index_params=indexes)
+    with pytest.raises(MilvusException) as caught:
+        client.search(collection, [[1.0, 2.0]], search_params={"params": search})
+    assert (caught.value.code, caught.value.message.startswith("fail to search on QueryNode")) == (65535, True)
+    assert text in caught.value.message
+    assert client.search(collection, [[1.0, 2.0]], search_params={"params": {next(iter(search)): "32"}}) == [[]]
+
+
+@pytest.mark.parametrize("value, text", [
+    (2049, "param 'M' (2049) should be in range [2, 2048]"),
+    (16.0, "wrong data type in json"),
+    (True, "invalid integer value, key: 'M', value: 'True': invalid parameter"),
+    ([16], "invalid integer value, key: 'M', value: '[16]': invalid parameter"),
+])
+def test_parameters_of_indexes(client, loaded, value, text):
+    indexes = MilvusClient.prepare_index_params()
+    indexes.add_index("v", index_type="HNSW", metric_type="L2", params={"M": value})
+    client.release_collection(loaded)
+    client.drop_index(loaded, "v")
+    with pytest.raises(MilvusException) as caught:
+        client.create_index(loaded, indexes)
+    assert (caught.value.code, text in caught.value.message) == (1100, True), caught.value

@@ -5,10 +5,11 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use cinclus_catalog::IndexEntry;
+use cinclus_expr::{Expr, PathStep};
 use cinclus_rpc::Ddl;
 use cinclus_types::convert::schema::pairs;
 use cinclus_types::proto::common::{IndexState, KeyValuePair, Status};
-use cinclus_types::{DataType, FieldSchema, Metric};
+use cinclus_types::{CollectionSchema, DataType, FieldSchema, Metric};
 
 use crate::alter::changes;
 use crate::names;
@@ -61,12 +62,16 @@ pub(crate) async fn create(
     if field.data_type == DataType::Json {
         complete_json(name, &mut params)?;
     }
+    let index_name = match request.index_name.as_str() {
+        "" => name_of_path(&target, field, &params).unwrap_or_default(),
+        name => name.to_owned(),
+    };
     let params = as_given(&request.extra_params, params);
     let create = Ddl::CreateIndex {
         database: target.database.name.clone(),
         collection: target.collection.name.clone(),
         field: field.name.clone(),
-        name: request.index_name,
+        name: index_name,
         params,
     };
     proxy.ddl(create).await?;
@@ -108,12 +113,23 @@ const RANGES: [(&str, i64, i64); 3] =
 
 fn check_ranges(params: &BTreeMap<String, String>) -> Result<(), ProxyError> {
     for (key, low, high) in RANGES {
-        let Some(text) = params.get(key) else { continue };
-        let number: f64 = text
-            .trim()
-            .parse()
-            .map_err(|_| ProxyError::Invalid(format!("param '{key}' ({text}) should be an integer")))?;
-        if !(low as f64..=high as f64).contains(&number) {
+        // What is None in Python has been left out.
+        let Some(text) = params.get(key).filter(|text| !matches!(text.as_str(), "None" | "null")) else {
+            continue;
+        };
+        let number: i64 = match text.trim().parse() {
+            Ok(number) => number,
+            Err(_) if text.trim().parse::<f64>().is_ok() => {
+                let what = format!("wrong data type in json: param '{key}' ({text}) should be an integer");
+                return Err(ProxyError::Invalid(what));
+            }
+            Err(_) => {
+                return Err(ProxyError::Invalid(format!(
+                    "invalid integer value, key: '{key}', value: '{text}'"
+                )));
+            }
+        };
+        if !(low..=high).contains(&number) {
             return Err(ProxyError::Invalid(format!(
                 "Out of range in json: param '{key}' ({text}) should be in range [{low}, {high}]"
             )));
@@ -218,6 +234,31 @@ fn complete_json(field: &str, params: &mut BTreeMap<String, String>) -> Result<(
         ))),
         Some(_) | None => Err(ProxyError::Plain(format!("cannot parse identifier: {path}"))),
     }
+}
+
+/// The name of an index on a path in a JSON field that was given none: the way, with slashes. None if there is an
+/// index on that path, whatever its name.
+fn name_of_path(target: &Target, field: &FieldSchema, params: &BTreeMap<String, String>) -> Option<String> {
+    let path = params.get("json_path").filter(|_| field.data_type == DataType::Json)?;
+    let same = |index: &IndexEntry| index.field == field.id && index.params.get("json_path") == Some(path);
+    if target.collection.indexes.iter().any(same) {
+        return None;
+    }
+    path_name(target.collection.schema(), path)
+}
+
+/// A path in a JSON field with slashes, if it can be read.
+fn path_name(schema: &CollectionSchema, path: &str) -> Option<String> {
+    let Ok(Expr::Exists(path)) = cinclus_expr::parse(&format!("exists {path}"), schema, &BTreeMap::new())
+    else {
+        return None;
+    };
+    let steps = path.steps.iter().map(|step| match step {
+        PathStep::Key(key) => key.clone(),
+        PathStep::Index(index) => index.to_string(),
+    });
+    let parts: Vec<String> = std::iter::once(path.name).chain(steps).collect();
+    Some(parts.join("/"))
 }
 
 /// The name of an indexed field: of the dynamic one, the key that is indexed.

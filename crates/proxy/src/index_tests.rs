@@ -47,6 +47,24 @@ fn an_index_in_a_json_field_has_a_cast_and_a_path() {
 }
 
 #[test]
+fn an_index_in_a_json_field_is_named_by_its_path() {
+    let mut schema = CollectionSchema { dynamic: true, ..CollectionSchema::default() };
+    schema.fields.push(FieldSchema::new(FieldId(100), "doc", DataType::Json));
+    let mut meta = FieldSchema::new(FieldId(101), CollectionSchema::DYNAMIC_FIELD, DataType::Json);
+    meta.dynamic = true;
+    schema.fields.push(meta);
+    let check = |path: &str, name: Option<&str>| {
+        assert_eq!(path_name(&schema, path).as_deref(), name, "{path}");
+    };
+    check("doc", Some("doc"));
+    check("doc['a'][0][\"b\"]", Some("doc/a/0/b"));
+    check("key", Some("$meta/key"));
+    check("$meta['key']['a']", Some("$meta/key/a"));
+    check("['a']", None);
+    check("doc['a'] or 1 == 1", None);
+}
+
+#[test]
 fn parameters_are_kept_as_they_were_given() {
     let pair = |(key, value): &(&str, &str)| KeyValuePair { key: (*key).into(), value: (*value).into() };
     let keep = |given: &[(&str, &str)]| {
@@ -69,7 +87,12 @@ fn numbers_of_parameters_are_bounded() {
     };
     assert_eq!(judge("nlist", "128"), Ok(()));
     assert!(judge("nlist", "-1").unwrap_err().contains("param 'nlist' (-1) should be in range [1, 65536]"));
-    assert!(judge("M", "x").unwrap_err().contains("should be an integer"));
+    assert_eq!(
+        judge("M", "True"),
+        Err("invalid integer value, key: 'M', value: 'True': invalid parameter".to_owned())
+    );
+    assert!(judge("M", "16.0").unwrap_err().contains("wrong data type in json"));
+    assert_eq!((judge("M", "None"), judge("M", "16")), (Ok(()), Ok(())));
 }
 
 #[test]

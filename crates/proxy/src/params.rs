@@ -95,16 +95,26 @@ fn flatten(all: &mut BTreeMap<String, String>, object: serde_json::Map<String, J
     for (key, value) in object {
         match value {
             Json::Object(inner) if key == "params" => flatten(all, inner),
-            Json::Null => {}
+            Json::Null if OF_INDEXES.iter().all(|(known, ..)| *known != key) => {}
             Json::String(text) => {
                 all.entry(key).or_insert(text);
             }
-            Json::Bool(_) | Json::Number(_) | Json::Array(_) | Json::Object(_) => {
+            Json::Null | Json::Bool(_) | Json::Number(_) | Json::Array(_) | Json::Object(_) => {
                 all.entry(key).or_insert(value.to_string());
             }
         }
     }
 }
+
+/// Integers that say how thoroughly an index is searched: how the names of its kinds begin, and the greatest. All rows
+/// are searched here, whatever they say; but a number that no index could take is a mistake.
+const OF_INDEXES: [(&str, &[&str], i64); 5] = [
+    ("ef", &["HNSW"], i32::MAX as i64),
+    ("nprobe", &["IVF_", "SCANN"], 65536),
+    ("reorder_k", &["SCANN"], i32::MAX as i64),
+    ("search_list", &["DISKANN"], i32::MAX as i64),
+    ("search_list_size", &["DISKANN"], i32::MAX as i64),
+];
 
 /// Which part of the hits of a search is wanted.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -133,6 +143,8 @@ pub struct SearchParams {
     pub iterator: bool,
     /// The iterator's own parameters, if it is one of version 2.
     pub iterator_v2: Option<IteratorV2>,
+    /// Parameters for kinds of indexes.
+    pub(crate) of_indexes: BTreeMap<&'static str, String>,
 }
 
 /// What a search iterator of version 2 sends.
@@ -195,7 +207,33 @@ impl SearchParams {
             group_by,
             iterator,
             iterator_v2,
+            of_indexes: OF_INDEXES
+                .iter()
+                .filter_map(|(key, ..)| Some((*key, params.0.get(*key)?.clone())))
+                .collect(),
         })
+    }
+
+    /// Judges the parameters for a kind of index.
+    ///
+    /// # Errors
+    /// One is no integer, or out of its range.
+    pub fn check_for_index(&self, kind: &str) -> Result<(), ProxyError> {
+        for (key, kinds, high) in OF_INDEXES {
+            let Some(text) = self.of_indexes.get(key) else { continue };
+            if !kinds.iter().any(|begin| kind.starts_with(begin)) {
+                continue;
+            }
+            let what = match text.trim().parse::<i64>() {
+                Ok(number) if (1..=high).contains(&number) => continue,
+                Ok(_) => {
+                    format!("Out of range in json: param '{key}' ({text}) should be in range [1, {high}]")
+                }
+                Err(_) => format!("Type conflict in json: param '{key}' ({text}) should be integer"),
+            };
+            return Err(ProxyError::Plain(format!("fail to search on QueryNode: {what}")));
+        }
+        Ok(())
     }
 }
 
@@ -320,6 +358,38 @@ mod tests {
             (params.metric.as_deref(), params.ignore_growing, params.group_size),
             (Some("L2"), false, 1)
         );
+    }
+
+    #[test]
+    fn numbers_for_indexes_are_judged_for_their_kinds() {
+        let check = |kind: &str, json: &str, said: &str| {
+            let params = search(&[("topk", "3"), ("params", json)]).unwrap();
+            let error = params.check_for_index(kind).map_err(|error| error.to_string());
+            match error {
+                Ok(()) => assert_eq!(said, "", "{kind} {json}"),
+                Err(text) => {
+                    assert!(text.starts_with("fail to search on QueryNode: "), "{text}");
+                    assert!(!said.is_empty() && text.ends_with(said), "{text}");
+                }
+            }
+        };
+        check("HNSW", r#"{"ef": 32}"#, "");
+        check("HNSW", r#"{"ef": "32"}"#, "");
+        check(
+            "HNSW_SQ",
+            r#"{"ef": -1}"#,
+            "Out of range in json: param 'ef' (-1) should be in range [1, 2147483647]",
+        );
+        check("HNSW", r#"{"ef": 32.0}"#, "Type conflict in json: param 'ef' (32.0) should be integer");
+        check("HNSW", r#"{"ef": true}"#, "param 'ef' (true) should be integer");
+        check("HNSW", r#"{"ef": null}"#, "param 'ef' (null) should be integer");
+        check("HNSW", r#"{"ef": [32]}"#, "param 'ef' ([32]) should be integer");
+        check("HNSW", r#"{"ef": ""}"#, "param 'ef' () should be integer");
+        check("HNSW", r#"{"nprobe": -1}"#, "");
+        check("AUTOINDEX", r#"{"ef": -1, "nprobe": -1}"#, "");
+        check("IVF_SQ8", r#"{"nprobe": 65537}"#, "should be in range [1, 65536]");
+        check("SCANN", r#"{"nprobe": 8, "reorder_k": "x"}"#, "param 'reorder_k' (x) should be integer");
+        check("DISKANN", r#"{"params": {"search_list": 0}}"#, "should be in range [1, 2147483647]");
     }
 
     #[test]

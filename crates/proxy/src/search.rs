@@ -109,6 +109,10 @@ pub(crate) async fn prepare(
     let target = &reader.target;
     let field = vector_field(target, params.field.as_deref())?;
     let metric = metric(target, field, params.metric.as_deref())?;
+    let index = target.collection.index_of(field.id);
+    if let Some(kind) = index.and_then(|index| index.params.get("index_type")) {
+        params.check_for_index(kind)?;
+    }
     let values = templates::values(&request.expr_template_values);
     let filter = parse_optional(target, &request.dsl, &values)?;
     let group = params.group_by.as_deref().map(|name| group_field(target, name)).transpose()?;
