@@ -10,6 +10,7 @@ mod faults;
 mod foreign;
 mod owners;
 mod readers;
+mod schemas;
 mod segments;
 mod space;
 mod txns;
