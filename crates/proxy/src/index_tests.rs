@@ -81,21 +81,6 @@ fn parameters_are_kept_as_they_were_given() {
 }
 
 #[test]
-fn numbers_of_parameters_are_bounded() {
-    let judge = |key: &str, value: &str| {
-        check_ranges(&own(&[(key, value)]).into_iter().collect()).map_err(|error| error.to_string())
-    };
-    assert_eq!(judge("nlist", "128"), Ok(()));
-    assert!(judge("nlist", "-1").unwrap_err().contains("param 'nlist' (-1) should be in range [1, 65536]"));
-    assert_eq!(
-        judge("M", "True"),
-        Err("invalid integer value, key: 'M', value: 'True': invalid parameter".to_owned())
-    );
-    assert!(judge("M", "16.0").unwrap_err().contains("wrong data type in json"));
-    assert_eq!((judge("M", "None"), judge("M", "16")), (Ok(()), Ok(())));
-}
-
-#[test]
 fn some_scalar_indexes_are_for_some_types_only() {
     let judge = |data_type, kind| check(data_type, &[("index_type", kind)]).err();
     assert_eq!(judge(DataType::VarChar, "Trie"), None);
