@@ -11,12 +11,13 @@ use crate::status::{ProxyError, success};
 /// Answers the first call of a client.
 ///
 /// # Errors
-/// None.
+/// There is no database of the name that the client wants to work in, if it says so this early.
 pub(crate) async fn connect(
     proxy: &Proxy,
-    _call: &Call,
+    call: &Call,
     _request: wire::ConnectRequest,
 ) -> Result<wire::ConnectResponse, ProxyError> {
+    proxy.database(call, "")?;
     let server_info = ServerInfo {
         build_tags: proxy.config().version.clone(),
         deploy_mode: "STANDALONE".to_owned(),

@@ -1,6 +1,6 @@
 //! Databases: create, drop, list, describe, alter.
 
-use cinclus_rpc::Ddl;
+use cinclus_rpc::{Ddl, DdlError};
 use cinclus_types::convert::schema::{map, pairs};
 use cinclus_types::proto::common::Status;
 
@@ -24,10 +24,10 @@ pub(crate) async fn create(
     Ok(success())
 }
 
-/// Drops an empty database.
+/// Drops an empty database. One that is missing is a success.
 ///
 /// # Errors
-/// It is missing, not empty, or the default one.
+/// It is not empty, or the default one.
 pub(crate) async fn drop(
     proxy: &Proxy,
     _call: &Call,
@@ -37,8 +37,10 @@ pub(crate) async fn drop(
     if request.db_name == "default" {
         return Err(ProxyError::Invalid("can not drop default database".to_owned()));
     }
-    proxy.ddl(Ddl::DropDatabase { name: request.db_name }).await?;
-    Ok(success())
+    match proxy.ddl(Ddl::DropDatabase { name: request.db_name }).await {
+        Ok(_) | Err(ProxyError::Ddl(DdlError::DatabaseNotFound(_))) => Ok(success()),
+        Err(error) => Err(error),
+    }
 }
 
 /// Lists all databases.

@@ -70,6 +70,23 @@ impl OutputFields {
     }
 }
 
+/// Refuses to aggregate rows, which is for queries.
+///
+/// # Errors
+/// A name is that of an aggregate.
+pub fn refuse_aggregates(asked: &[String]) -> Result<(), ProxyError> {
+    let aggregate = |name: &String| {
+        let kind = name.trim().strip_suffix(')').and_then(|name| name.split_once('(')).map(|(kind, _)| kind);
+        kind.is_some_and(|kind| {
+            ["count", "sum", "min", "max", "avg"].iter().any(|known| known.eq_ignore_ascii_case(kind.trim()))
+        })
+    };
+    if asked.iter().any(aggregate) {
+        return Err(ProxyError::Plain("aggregates are not supported in search request".to_owned()));
+    }
+    Ok(())
+}
+
 /// Whether a name can be a key inside `$meta`.
 fn is_key(name: &str) -> bool {
     !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '$')
@@ -97,6 +114,15 @@ mod tests {
         let asked: Vec<String> = asked.iter().map(|name| (*name).to_owned()).collect();
         let output = OutputFields::of(&schema(dynamic), &asked).map_err(|error| error.to_string())?;
         Ok((output.ids().iter().map(|id| id.0).collect(), output.names))
+    }
+
+    #[test]
+    fn searches_do_not_aggregate() {
+        let judge = |name: &str| refuse_aggregates(&[name.to_owned()]).map_err(|error| error.to_string());
+        assert_eq!((judge("a"), judge("count"), judge("f(x)")), (Ok(()), Ok(()), Ok(())));
+        let text = "aggregates are not supported in search request";
+        assert_eq!(judge("count(*)"), Err(text.to_owned()));
+        assert_eq!(judge("Sum( a )"), Err(text.to_owned()));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use futures::future::try_join_all;
 use rustc_hash::FxHashMap;
 
 use crate::consistency::Asked;
-use crate::fields::OutputFields;
+use crate::fields::{OutputFields, refuse_aggregates};
 use crate::merge::{Merged, concat, running};
 use crate::params::{Params, SearchParams, WINDOW};
 use crate::proto::milvus::{HybridSearchRequest, SearchResults};
@@ -53,6 +53,7 @@ pub(crate) async fn hybrid_search(
         request.requests.len(),
     )?;
     let wanted = Wanted::of(&target, &Params::of(&request.rank_params)?)?;
+    refuse_aggregates(&request.output_fields)?;
     let fields = OutputFields::of(target.collection.schema(), &request.output_fields)?;
     let asked = Asked {
         level: request.consistency_level,

@@ -25,6 +25,7 @@ pub(crate) async fn insert(
 ) -> Result<MutationResult, ProxyError> {
     let target = proxy.target(call, &request.db_name, &request.collection_name)?;
     check_schema(&target, request.schema_timestamp)?;
+    check_count(request.num_rows)?;
     let route = Route::of(&target, &request.partition_name)?;
     let count = request.num_rows as usize;
     let large = request.encoded_len() > INLINE_BYTES;
@@ -60,6 +61,11 @@ pub(crate) async fn insert(
         timestamp: tick.0,
         ..MutationResult::default()
     })
+}
+
+/// Refuses writes without rows, whatever else may be wrong with them.
+pub(crate) fn check_count(rows: u32) -> Result<(), RowError> {
+    if rows == 0 { Err(RowError::NoRows) } else { Ok(()) }
 }
 
 /// Refuses rows that were made for another version of the schema; the client then asks for the newest.

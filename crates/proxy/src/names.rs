@@ -20,6 +20,9 @@ pub enum NameError {
         /// What is wrong with it.
         fault: &'static str,
     },
+    /// Of a field without one.
+    #[error("field name should not be empty: field name invalid[field=]")]
+    NoField,
     /// Of a field: a word of the filter language.
     #[error("Invalid field name: {0}. {0} is keyword in milvus.: field name invalid[field={0}]")]
     Keyword(String),
@@ -155,7 +158,7 @@ pub fn field(name: &str) -> Result<(), NameError> {
     let fault = match fault_or_empty(name) {
         None if KEYWORDS.contains(&name) => return Err(NameError::Keyword(name.to_owned())),
         None => return Ok(()),
-        Some(Fault::Empty) => "Field name should not be empty.",
+        Some(Fault::Empty) => return Err(NameError::NoField),
         Some(Fault::TooLong) => "The length of a field name must be less than 255 characters.",
         Some(Fault::First) => "The first character of a field name must be an underscore or letter.",
         Some(Fault::Character) => "Field name can only contain numbers, letters, and underscores.",
@@ -168,14 +171,19 @@ pub fn field(name: &str) -> Result<(), NameError> {
 /// # Errors
 /// [`NameError::Partition`].
 pub fn partition(name: &str) -> Result<(), NameError> {
-    let fault = match fault_or_empty(name.trim()) {
-        None => return Ok(()),
-        Some(Fault::Empty) => "Partition name should not be empty.",
-        Some(Fault::TooLong) => "The length of a partition name must be less than 255 characters.",
-        Some(Fault::First) => "The first character of a partition name must be an underscore or letter.",
-        Some(Fault::Character) => "Partition name can only contain numbers, letters and underscores.",
-    };
-    Err(NameError::Partition { name: name.trim().to_owned(), fault })
+    let name = name.trim();
+    // Milvus' words for the first character are stricter than it is.
+    let begun = name.strip_prefix(|c: char| c.is_ascii_digit()).map(|rest| format!("_{rest}"));
+    let fault =
+        match if name.is_empty() { Some(Fault::Empty) } else { fault(begun.as_deref().unwrap_or(name), "-") }
+        {
+            None => return Ok(()),
+            Some(Fault::Empty) => "Partition name should not be empty.",
+            Some(Fault::TooLong) => "The length of a partition name must be less than 255 characters.",
+            Some(Fault::First) => "The first character of a partition name must be an underscore or letter.",
+            Some(Fault::Character) => "Partition name can only contain numbers, letters and underscores.",
+        };
+    Err(NameError::Partition { name: name.to_owned(), fault })
 }
 
 /// Checks the name of a database.
@@ -185,7 +193,7 @@ pub fn partition(name: &str) -> Result<(), NameError> {
 pub fn database(name: &str) -> Result<(), NameError> {
     let fault = match if name.is_empty() { Some(Fault::Empty) } else { fault(name, "-") } {
         None => return Ok(()),
-        Some(Fault::Empty) => "database name should not be empty",
+        Some(Fault::Empty) => "database name couldn't be empty",
         Some(Fault::TooLong) => "the length of a database name must be less than 255 characters",
         Some(Fault::First) => "the first character of a database name must be an underscore or letter",
         Some(Fault::Character) => "database name can only contain numbers, letters and underscores",
@@ -224,7 +232,11 @@ mod tests {
             text(partition("a b")),
             "Invalid partition name: a b. Partition name can only contain numbers, letters and underscores."
         );
+        assert_eq!((text(partition("1")), text(partition("p-2024-01"))), (String::new(), String::new()));
+        assert!(text(partition("-p")).contains("The first character of a partition name must be"));
         assert!(text(partition(" ")).ends_with("Partition name should not be empty."));
+        assert_eq!(text(field("")), "field name should not be empty: field name invalid[field=]");
+        assert_eq!(text(database("")), "database name couldn't be empty: invalid database name[database=]");
         assert!(text(database("a?b")).ends_with("invalid database name[database=a?b]"));
     }
 }

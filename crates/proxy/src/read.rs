@@ -14,6 +14,7 @@ use cinclus_types::{Key, PartitionId, Tick, VChannel, Value};
 use futures::future::join_all;
 
 use crate::consistency::Asked;
+use crate::names::partition as check_name;
 use crate::proxy::{Call, Proxy, Target};
 use crate::status::ProxyError;
 
@@ -156,16 +157,18 @@ impl Proxy {
 /// # Errors
 /// One is missing, or partitions are picked by key.
 pub fn partitions(target: &Target, names: &[String]) -> Result<Vec<PartitionId>, ProxyError> {
-    let names: Vec<&String> = names.iter().filter(|name| !name.is_empty()).collect();
     if names.is_empty() {
         return Ok(Vec::new());
     }
     if target.collection.schema().fields.iter().any(|field| field.partition_key) {
         return Err(ProxyError::PartitionsPickedByKey);
     }
-    let id = |name: &&String| match target.collection.partition(name) {
+    if names.iter().any(|name| name.trim().is_empty()) {
+        check_name("")?;
+    }
+    let id = |name: &String| match target.collection.partition(name) {
         Some(partition) => Ok(partition.id),
-        None => Err(ProxyError::PartitionNameNotFound((*name).clone())),
+        None => Err(ProxyError::PartitionNameNotFound(name.clone())),
     };
     names.iter().map(id).collect()
 }

@@ -345,7 +345,7 @@ fn old_code(error: &ProxyError, code: i32) -> ErrorCode {
 fn name_code(error: &NameError) -> i32 {
     match error {
         NameError::Collection(_) | NameError::Alias(_) | NameError::Index(_) => code::INVALID_PARAMETER,
-        NameError::Field { .. } | NameError::Keyword(_) => code::FIELD_NAME_INVALID,
+        NameError::Field { .. } | NameError::NoField | NameError::Keyword(_) => code::FIELD_NAME_INVALID,
         NameError::Partition { .. } => code::UNEXPECTED,
         NameError::Database { .. } => code::INVALID_DATABASE_NAME,
     }
@@ -355,7 +355,9 @@ fn schema_code(error: &SchemaError) -> i32 {
     match error {
         SchemaError::Name(error) => name_code(error),
         SchemaError::Plain(_) => code::UNEXPECTED,
-        SchemaError::Invalid(_) | SchemaError::DefaultTooLong { .. } => code::INVALID_PARAMETER,
+        SchemaError::Invalid(_)
+        | SchemaError::DefaultOutOfRange { .. }
+        | SchemaError::DefaultTooLong { .. } => code::INVALID_PARAMETER,
     }
 }
 

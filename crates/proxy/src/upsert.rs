@@ -6,7 +6,7 @@ use cinclus_types::proto::schema::field_partial_update_op::OpType;
 use cinclus_types::{CollectionSchema, Keys};
 use prost::Message as _;
 
-use crate::insert::{INLINE_BYTES, check_schema};
+use crate::insert::{INLINE_BYTES, check_count, check_schema};
 use crate::partial::Known;
 use crate::proto::milvus::{MutationResult, UpsertRequest};
 use crate::proxy::{Call, Proxy, Target};
@@ -30,6 +30,7 @@ pub(crate) async fn upsert(
         return Err(ProxyError::Unsupported("an upsert that changes values in place".to_owned()));
     }
     check_schema(&target, request.schema_timestamp)?;
+    check_count(request.num_rows)?;
     let route = Route::of(&target, &request.partition_name)?;
     let within = if request.partition_name.is_empty() { None } else { route.partition().cloned() };
     let (partial, count) = (request.partial_update, request.num_rows as usize);
@@ -89,7 +90,7 @@ fn check_rows(
 ) -> Result<(Keys, Checked), RowError> {
     let check = if request.partial_update { Checked::partial } else { Checked::upsert };
     let checked = check(schema, request.fields_data, count)?;
-    let missing = || RowError::Missing(schema.primary_key().map_or_else(String::new, |key| key.name.clone()));
+    let missing = || RowError::NoKeys(schema.primary_key().map_or_else(String::new, |key| key.name.clone()));
     let given = checked.keys(schema).ok_or_else(missing)?;
     check_distinct(&given)?;
     Ok((given, checked))

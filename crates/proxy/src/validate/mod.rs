@@ -1,6 +1,8 @@
 //! Judging what clients send, before anything is done with it: schemas and rows.
 
 pub mod fill;
+pub mod roles;
+pub mod row_error;
 pub mod rows;
 pub mod schema;
 pub mod values;
@@ -10,5 +12,6 @@ mod rows_tests;
 #[cfg(test)]
 mod schema_tests;
 
-pub use rows::{Checked, Completed, RowError};
+pub use row_error::RowError;
+pub use rows::{Checked, Completed};
 pub use schema::SchemaError;

@@ -5,178 +5,7 @@ use cinclus_types::proto::schema::{FieldData, ScalarField, field_data, scalar_fi
 use cinclus_types::{CollectionSchema, DataType, FieldSchema, Keys};
 
 use crate::convert::{columns, keys};
-use crate::validate::{fill, values};
-
-/// Why rows are refused.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum RowError {
-    /// No row at all.
-    #[error("num_rows should be greater than 0: invalid parameter")]
-    NoRows,
-    /// A column that the schema does not have.
-    #[error("fieldName {0} not exist in collection schema: invalid parameter")]
-    UnknownField(String),
-    /// A column given twice.
-    #[error("duplicated field name {0} found: invalid parameter")]
-    Duplicated(String),
-    /// A column that must be given.
-    #[error(
-        "the number of fields is less than needed, fieldSchema({0}) has no corresponding fieldData pass in: invalid parameter"
-    )]
-    Missing(String),
-    /// Values for the server's own keys.
-    #[error(
-        "more fieldData has pass in: invalid parameter[expected={expected}][actual={actual}]: field {field} has auto_id, the server makes its values"
-    )]
-    AutoIdGiven {
-        /// The field.
-        field: String,
-        /// Fields of the schema.
-        expected: usize,
-        /// Those, and once more the one that the server fills in.
-        actual: usize,
-    },
-    /// Values of another type.
-    #[error(
-        "the data type of field {field} does not match its schema, expected {expected:?}: invalid parameter"
-    )]
-    WrongType {
-        /// The field.
-        field: String,
-        /// Its type.
-        expected: DataType,
-    },
-    /// More or fewer values than rows.
-    #[error(
-        "the num_rows ({actual}) of field ({field}) is not equal to passed num_rows ({expected}): invalid parameter[expected={expected}][actual={actual}]"
-    )]
-    RowCount {
-        /// The field.
-        field: String,
-        /// Rows of the request.
-        expected: usize,
-        /// Values.
-        actual: usize,
-    },
-    /// Nulls where none may be.
-    #[error("field ({0}) is not nullable, but row {1} has no value: invalid parameter")]
-    NotNullable(String, usize),
-    /// Vectors of another dimension.
-    #[error(
-        "the dim ({actual}) of field data({field}) is not equal to schema dim ({expected}): invalid parameter[expected={expected}][actual={actual}]"
-    )]
-    Dimension {
-        /// The field.
-        field: String,
-        /// Its dimension.
-        expected: usize,
-        /// The given one.
-        actual: i64,
-    },
-    /// Floats that are no whole vectors.
-    #[error("the length({length}) of float data should divide the dim({dim}): invalid parameter")]
-    NotWhole {
-        /// How many floats.
-        length: usize,
-        /// The dimension.
-        dim: usize,
-    },
-    /// A number that is none, or infinite.
-    #[error("value '{value}' is not a number or infinity: invalid parameter: in field {field}")]
-    NotFinite {
-        /// The field.
-        field: String,
-        /// The value.
-        value: &'static str,
-    },
-    /// An integer that its type does not hold.
-    #[error("the {row}th element ({value}) out of range: [{low}, {high}]: invalid parameter")]
-    OutOfRange {
-        /// The row.
-        row: usize,
-        /// The value.
-        value: i64,
-        /// The least allowed.
-        low: i64,
-        /// The greatest allowed.
-        high: i64,
-    },
-    /// A text that is too long.
-    #[error(
-        "length of varchar field {field} exceeds max length, row number: {row}, length: {length}, max length: {limit}: invalid parameter"
-    )]
-    TooLong {
-        /// The field.
-        field: String,
-        /// The row.
-        row: usize,
-        /// Bytes of the text.
-        length: usize,
-        /// Bytes allowed.
-        limit: usize,
-    },
-    /// A text in an Array that is too long.
-    #[error(
-        "length of Array array field \"{field}\" exceeds max length, row number: {row}, array index: {item}, length: {length}, max length: {limit}: invalid parameter"
-    )]
-    ItemTooLong {
-        /// The field.
-        field: String,
-        /// The row.
-        row: usize,
-        /// Which item of it.
-        item: usize,
-        /// Bytes of the text.
-        length: usize,
-        /// Bytes allowed.
-        limit: usize,
-    },
-    /// Rows of an upsert that would replace each other.
-    #[error("duplicate primary keys are not allowed in the same batch: invalid parameter")]
-    DuplicateKeys,
-    /// An Array with too many items.
-    #[error(
-        "the length ({length}) of {row}th array exceeds max capacity ({limit}) of field {field}: invalid parameter"
-    )]
-    TooMany {
-        /// The field.
-        field: String,
-        /// The row.
-        row: usize,
-        /// Items.
-        length: usize,
-        /// Items allowed.
-        limit: usize,
-    },
-    /// An Array with a null among its items.
-    #[error("the {row}th array {field} has null items, which are not supported: invalid parameter")]
-    NullItem {
-        /// The field.
-        field: String,
-        /// The row.
-        row: usize,
-    },
-    /// A JSON value that is too long.
-    #[error("the length ({length}) of json field ({field}) exceeds max length ({limit}): invalid parameter")]
-    JsonTooLong {
-        /// The field.
-        field: String,
-        /// Bytes.
-        length: usize,
-        /// Bytes allowed.
-        limit: usize,
-    },
-    /// Not JSON.
-    #[error("the {row}th value of json field ({field}) is not valid: {reason}: invalid parameter")]
-    Json {
-        /// The field.
-        field: String,
-        /// The row.
-        row: usize,
-        /// What is wrong.
-        reason: String,
-    },
-}
+use crate::validate::{RowError, fill, values};
 
 /// Rows that can go into the log.
 #[derive(Clone, Debug, PartialEq)]
@@ -406,6 +235,9 @@ fn check_vectors(field: &FieldSchema, column: &FieldData, count: usize) -> Resul
     let Some(field_data::Field::Vectors(vectors)) = &column.field else { return Err(wrong()) };
     let Some(vector_field::Data::FloatVector(floats)) = &vectors.data else { return Err(wrong()) };
     let dim = field.dim();
+    if floats.data.is_empty() && count > 0 {
+        return Err(RowError::Empty { field: field.name.clone(), data_type: field.data_type });
+    }
     if floats.data.len() % dim.max(1) != 0 {
         return Err(RowError::NotWhole { length: floats.data.len(), dim });
     }
@@ -439,6 +271,9 @@ fn check_scalars(
     };
     if scalars.data.is_none() {
         scalars.data = Some(fill::no_values(field.data_type, field.element_type));
+    }
+    if columns::scalar_len(scalars) == 0 && count > 0 && !fill::can_be_missing(field) {
+        return Err(RowError::Empty { field: field.name.clone(), data_type: field.data_type });
     }
     set_element_type(field, scalars);
     let (length, present) = (columns::scalar_len(scalars), valid.iter().filter(|valid| **valid).count());

@@ -161,6 +161,13 @@ fn values_out_of_their_range_are_refused() {
     );
     refused(lists(&[&[1], &[1, 2, 3]]), "the length (3) of 1th array exceeds max capacity (2)");
     refused(lists(&[&[40_000], &[]]), "the 0th element (40000) out of range: [-32768, 32767]");
+    refused(lists(&[&[1], &[1, 2, 3]]), "[actual=array length exceeds max capacity]");
+    let mut of_texts = lists(&[&[1], &[1, 2]]);
+    if let Some(Field::Scalars(ScalarField { data: Some(Data::ArrayData(arrays)), .. })) = &mut of_texts.field
+    {
+        arrays.data[1].data = Some(Data::StringData(StringArray { data: vec!["x".into()] }));
+    }
+    refused(of_texts, "insert data does not match: invalid parameter[expected=int array]");
     let mut with_null = lists(&[&[1], &[1, 2]]);
     if let Some(Field::Scalars(ScalarField { data: Some(Data::ArrayData(arrays)), .. })) =
         &mut with_null.field
@@ -193,6 +200,13 @@ fn columns_must_be_those_of_the_schema() {
     };
     check(vec![ids(&[1])], 1, "fieldSchema(v) has no corresponding fieldData pass in");
     check(vec![vectors(2, &[0.0; 2])], 1, "fieldSchema(id) has no corresponding fieldData pass in");
+    let none = "field 'id' is illegal, array type mismatch: invalid parameter[expected=need long int array][actual=got nil]";
+    check(vec![ids(&[]), vectors(2, &[0.0; 2])], 1, none);
+    check(
+        vec![ids(&[1]), vectors(2, &[])],
+        1,
+        "invalid parameter[expected=need float vector][actual=got nil]",
+    );
     check(vec![ids(&[]), vectors(2, &[])], 0, "num_rows should be greater than 0");
     check(vec![ids(&[1]), vectors(4, &[0.0; 4])], 1, "[expected=2][actual=4]");
     check(vec![ids(&[1]), vectors(3, &[0.0; 3])], 1, "the length(3) of float data should divide the dim(2)");

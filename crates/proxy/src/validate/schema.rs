@@ -7,6 +7,7 @@ use cinclus_types::proto::schema as wire;
 use cinclus_types::{CollectionSchema, DataType, FieldId, FieldSchema, Value};
 
 use crate::names::{self, NameError};
+use crate::validate::{roles, values};
 
 /// Why a schema is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -20,6 +21,16 @@ pub enum SchemaError {
     /// Told as an invalid parameter.
     #[error("{0}: invalid parameter")]
     Invalid(String),
+    /// The default of a small integer is too large or too small.
+    #[error("default value out of range: invalid parameter[{number} out of range {low} <= value <= {high}]")]
+    DefaultOutOfRange {
+        /// The default.
+        number: i64,
+        /// The least allowed.
+        low: i64,
+        /// The greatest allowed.
+        high: i64,
+    },
     /// The default of a VarChar is too long.
     #[error(
         "the length ({length}) of string exceeds max length ({limit}): invalid parameter[expected=valid length string][actual=string length exceeds max length]"
@@ -34,8 +45,6 @@ pub enum SchemaError {
 
 /// Fields of a collection, at most.
 const FIELDS_MAX: usize = 64;
-/// Vector fields of a collection, at most.
-const VECTOR_FIELDS_MAX: usize = 4;
 /// The dimensions of a float vector.
 const DIM: std::ops::RangeInclusive<i64> = 2..=32768;
 /// Bytes of a VarChar, at most.
@@ -43,7 +52,7 @@ const LENGTH_MAX: i64 = 65535;
 /// Items of an Array, at most.
 const CAPACITY_MAX: i64 = 4096;
 
-fn plain<T>(text: impl Into<String>) -> Result<T, SchemaError> {
+pub(super) fn plain<T>(text: impl Into<String>) -> Result<T, SchemaError> {
     Err(SchemaError::Plain(text.into()))
 }
 
@@ -57,6 +66,7 @@ pub fn check(collection: &str, given: &wire::CollectionSchema) -> Result<Collect
     if given.fields.len() > FIELDS_MAX {
         return plain(format!("maximum field's number should be limited to {FIELDS_MAX}"));
     }
+    roles::check(&given.fields)?;
     let mut schema = CollectionSchema {
         name: collection.to_owned(),
         description: given.description.clone(),
@@ -70,7 +80,6 @@ pub fn check(collection: &str, given: &wire::CollectionSchema) -> Result<Collect
         }
         schema.fields.push(check_field(collection, FieldId(FieldId::FIRST_USER.0 + at as i64), field)?);
     }
-    check_roles(&schema)?;
     if schema.dynamic {
         let id = FieldId(FieldId::FIRST_USER.0 + schema.fields.len() as i64);
         let mut meta = FieldSchema::new(id, CollectionSchema::DYNAMIC_FIELD, DataType::Json);
@@ -138,9 +147,8 @@ fn data_type(field: &str, number: i32) -> Result<DataType, SchemaError> {
         Ok(wire::DataType::String) => {
             plain("string data type not supported yet, please use VarChar type instead")
         }
-        Ok(wire::DataType::None) | Err(_) => {
-            plain(format!("data type {number} of field {field} is not valid"))
-        }
+        Ok(wire::DataType::None) => plain("data type None is not valid"),
+        Err(_) => plain(format!("data type {number} of field {field} is not valid")),
         Ok(known) => DataType::from_number(number).ok_or_else(|| {
             SchemaError::Invalid(format!(
                 "data type {} of field {field} is not supported by Cinclus yet",
@@ -184,8 +192,9 @@ fn check_default_type(given: &wire::FieldSchema, data_type: DataType) -> Result<
     }
     let (found, fits) = match data {
         Data::BoolData(_) => ("Bool", data_type == DataType::Bool),
-        Data::IntData(_) => {
-            ("Int32", matches!(data_type, DataType::Int8 | DataType::Int16 | DataType::Int32))
+        Data::IntData(number) => {
+            check_default_range(data_type, i64::from(*number))?;
+            ("Int", matches!(data_type, DataType::Int8 | DataType::Int16 | DataType::Int32))
         }
         Data::LongData(_) => ("Int64", data_type == DataType::Int64),
         Data::FloatData(_) => ("Float", data_type == DataType::Float),
@@ -203,6 +212,15 @@ fn check_default_type(given: &wire::FieldSchema, data_type: DataType) -> Result<
         "type ({type_name}) of field ({}) is not equal to the type(DataType_{found}) of default_value",
         given.name
     )))
+}
+
+/// Refuses a default that a smaller integer does not hold.
+fn check_default_range(data_type: DataType, number: i64) -> Result<(), SchemaError> {
+    let range = values::int_range(data_type);
+    if matches!(data_type, DataType::Int8 | DataType::Int16) && !range.contains(&number) {
+        return Err(SchemaError::DefaultOutOfRange { number, low: *range.start(), high: *range.end() });
+    }
+    Ok(())
 }
 
 fn check_params(collection: &str, field: &FieldSchema) -> Result<(), SchemaError> {
@@ -224,7 +242,7 @@ fn number(field: &FieldSchema, key: &str) -> Result<Option<i64>, SchemaError> {
         Some(text) => match text.trim().parse() {
             Ok(number) => Ok(Some(number)),
             Err(_) => Err(SchemaError::Invalid(format!(
-                "the value for {key} of field {} must be an integer, but got {text}",
+                "the value for {key} of field {} must be an integer, but got \"{text}\": invalid syntax",
                 field.name
             ))),
         },
@@ -311,66 +329,4 @@ fn check_default(field: &FieldSchema) -> Result<(), SchemaError> {
         ))),
         Some(_) | None => Ok(()),
     }
-}
-
-/// Primary key, partition key, clustering key, vectors: what each schema must and may have.
-fn check_roles(schema: &CollectionSchema) -> Result<(), SchemaError> {
-    let key = match roles(schema, |f| f.primary_key).as_slice() {
-        [] => return plain("primary key is not specified"),
-        [key] => *key,
-        [first, second, ..] => {
-            return plain(format!(
-                "there are more than one primary key, field name = {}, {}",
-                first.name, second.name
-            ));
-        }
-    };
-    if !matches!(key.data_type, DataType::Int64 | DataType::VarChar) {
-        return plain("the data type of primary key should be Int64 or VarChar");
-    }
-    check_auto_id(schema)?;
-    match roles(schema, |f| f.partition_key).as_slice() {
-        [] => {}
-        [field] if field.primary_key => return plain("the partition key field must not be primary field"),
-        [field] if !matches!(field.data_type, DataType::Int64 | DataType::VarChar) => {
-            return plain("the data type of partition key should be Int64 or VarChar");
-        }
-        [_] => {}
-        [first, second, ..] => {
-            return plain(format!(
-                "there are more than one partition key, field name = {}, {}",
-                first.name, second.name
-            ));
-        }
-    }
-    if let [first, second, ..] = roles(schema, |f| f.clustering_key).as_slice() {
-        return plain(format!(
-            "there are more than one clustering key, field name = {}, {}",
-            first.name, second.name
-        ));
-    }
-    match schema.vector_fields().count() {
-        0 => Err(SchemaError::Invalid("schema does not contain vector field".to_owned())),
-        n if n > VECTOR_FIELDS_MAX => {
-            plain(format!("maximum vector field's number should be limited to {VECTOR_FIELDS_MAX}"))
-        }
-        _ => Ok(()),
-    }
-}
-
-fn check_auto_id(schema: &CollectionSchema) -> Result<(), SchemaError> {
-    match roles(schema, |f| f.auto_id).as_slice() {
-        [first, second, ..] => plain(format!(
-            "only one field can speficy AutoID with true, field name = {}, {}",
-            first.name, second.name
-        )),
-        [field] if !field.primary_key => {
-            plain(format!("only primary field can speficy AutoID with true, field name = {}", field.name))
-        }
-        _ => Ok(()),
-    }
-}
-
-fn roles(schema: &CollectionSchema, has: impl Fn(&FieldSchema) -> bool) -> Vec<&FieldSchema> {
-    schema.fields.iter().filter(|field| has(field)).collect()
 }

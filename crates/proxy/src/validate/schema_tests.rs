@@ -61,7 +61,7 @@ fn dimensions_are_bounded() {
         "32769",
         "invalid dimension: 32769 of field v. float vector dimension should be in range 2 ~ 32768",
     );
-    judge("x", "the value for dim of field v must be an integer");
+    judge("x", "the value for dim of field v must be an integer, but got \"x\": invalid syntax");
     refused(vec![key("id"), field("v", wire::DataType::FloatVector, &[])], "dimension is not defined");
 }
 
@@ -97,6 +97,9 @@ fn texts_and_arrays_need_their_limits() {
 fn a_schema_needs_one_key_and_a_vector() {
     refused(vec![vector("4")], "primary key is not specified");
     refused(vec![key("a"), key("b"), vector("4")], "there are more than one primary key");
+    refused(Vec::new(), "schema does not contain vector field: invalid parameter");
+    let nothing = wire::FieldSchema { is_primary_key: true, ..wire::FieldSchema::default() };
+    refused(vec![nothing, vector("4")], "the data type of primary key should be Int64 or VarChar");
     refused(vec![key("id")], "schema does not contain vector field: invalid parameter");
     let float = wire::FieldSchema { data_type: wire::DataType::Float as i32, ..key("id") };
     refused(vec![float, vector("4")], "the data type of primary key should be Int64 or VarChar");
@@ -119,6 +122,11 @@ fn names_and_types_are_judged() {
     refused(
         with(field("b", wire::DataType::BinaryVector, &[("dim", "8")])),
         "is not supported by Cinclus yet",
+    );
+    refused(with(field("n", wire::DataType::None, &[])), "data type None is not valid");
+    refused(
+        vec![key("id"), wire::FieldSchema { name: String::new(), ..vector("4") }],
+        "field name should not be empty",
     );
     let many = (0..65).map(|n| field(&format!("f{n}"), wire::DataType::Int64, &[])).collect();
     refused(many, "maximum field's number should be limited to 64");
@@ -160,6 +168,15 @@ fn partition_keys_nulls_and_defaults_are_judged() {
     refused(
         vec![default(key("id"), value_field::Data::LongData(1)), vector("4")],
         "primary field not support default_value",
+    );
+    let small = default(field("n", wire::DataType::Int8, &[]), value_field::Data::IntData(128));
+    refused(
+        with(small),
+        "default value out of range: invalid parameter[128 out of range -128 <= value <= 127]",
+    );
+    refused(
+        with(default(text.clone(), value_field::Data::IntData(1))),
+        "type (VarChar) of field (s) is not equal to the type(DataType_Int) of default_value",
     );
     let partition_key = partition(null(field("p", wire::DataType::Int64, &[])));
     refused(with(partition_key), "partition key field not support nullable: invalid parameter");

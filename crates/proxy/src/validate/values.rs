@@ -124,6 +124,8 @@ fn arrays(field: &FieldSchema, rows: &[ScalarField]) -> Result<(), RowError> {
 fn in_row(error: RowError, row: usize) -> RowError {
     if let RowError::TooLong { field, row: item, length, limit } = error {
         RowError::ItemTooLong { field, row, item, length, limit }
+    } else if let RowError::WrongType { field, expected } = error {
+        RowError::WrongItems { field, expected }
     } else {
         error
     }
