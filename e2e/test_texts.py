@@ -105,3 +105,12 @@ def test_parameters_of_indexes(client, loaded, value, text):
     with pytest.raises(MilvusException) as caught:
         client.create_index(loaded, indexes)
     assert (caught.value.code, text in caught.value.message) == (1100, True), caught.value
+
+
+def test_searches_by_keys_name_all_that_are_missing(client, loaded):
+    client.insert(loaded, [{"id": i, "v": [1.0, float(i)], "ok": True} for i in (2, 3)])
+    (hits, _) = client.search(loaded, ids=[2, 3], anns_field="v", limit=1, consistency_level="Strong")
+    assert [hit["id"] for hit in hits] == [2]
+    with pytest.raises(MilvusException, match=r"primary key IDs do not exist: missing IDs = \[1 4\]") as caught:
+        client.search(loaded, ids=[1, 2, 4], anns_field="v", limit=1, consistency_level="Strong")
+    assert caught.value.code == 1100

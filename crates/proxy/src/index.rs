@@ -12,6 +12,7 @@ use cinclus_types::proto::common::{IndexState, KeyValuePair, Status};
 use cinclus_types::{CollectionSchema, DataType, FieldSchema, Metric};
 
 use crate::alter::changes;
+use crate::index_params;
 use crate::names;
 use crate::proto::milvus as wire;
 use crate::proxy::{Call, Proxy, Target};
@@ -58,8 +59,8 @@ pub(crate) async fn create(
     let field = field.ok_or_else(missing)?;
     let given = flat(&request.extra_params)?;
     let mut params = complete(field, given)?;
-    check_ranges(&params)?;
-    check_parts(field, &params)?;
+    let dim = if field.data_type.is_vector() { field.dim() } else { 0 };
+    index_params::check_build(&params, dim)?;
     if field.data_type == DataType::Json {
         complete_json(name, &mut params)?;
     }
@@ -106,50 +107,6 @@ fn as_given(given: &[KeyValuePair], mut all: BTreeMap<String, String>) -> BTreeM
         all.insert(pair.key.clone(), pair.value.clone());
     }
     all
-}
-
-/// The numbers that parameters of indexes may have.
-const RANGES: [(&str, i64, i64); 4] =
-    [("nlist", 1, 65536), ("nbits", 1, 64), ("M", 2, 2048), ("efConstruction", 1, i32::MAX as i64)];
-
-fn check_ranges(params: &BTreeMap<String, String>) -> Result<(), ProxyError> {
-    for (key, low, high) in RANGES {
-        // What is None in Python has been left out.
-        let Some(text) = params.get(key).filter(|text| !matches!(text.as_str(), "None" | "null")) else {
-            continue;
-        };
-        let number: i64 = match text.trim().parse() {
-            Ok(number) => number,
-            Err(_) if text.trim().parse::<f64>().is_ok() => {
-                let what = format!("wrong data type in json: param '{key}' ({text}) should be an integer");
-                return Err(ProxyError::Invalid(what));
-            }
-            Err(_) => {
-                return Err(ProxyError::Invalid(format!(
-                    "invalid integer value, key: '{key}', value: '{text}'"
-                )));
-            }
-        };
-        if !(low..=high).contains(&number) {
-            return Err(ProxyError::Invalid(format!(
-                "Out of range in json: param '{key}' ({text}) should be in range [{low}, {high}]"
-            )));
-        }
-    }
-    Ok(())
-}
-
-/// Refuses an IVF_PQ index that cannot cut vectors of this field into parts of equal length.
-fn check_parts(field: &FieldSchema, params: &BTreeMap<String, String>) -> Result<(), ProxyError> {
-    let product = params.get("index_type").is_some_and(|kind| kind.eq_ignore_ascii_case("IVF_PQ"));
-    let parts = params.get("m").and_then(|text| text.trim().parse::<usize>().ok());
-    match parts.filter(|_| product) {
-        Some(parts) if parts == 0 || !field.dim().is_multiple_of(parts) => Err(ProxyError::Invalid(format!(
-            "The dimension of a vector (dim) should be a multiple of the number of subquantizers (m). Dimension:{}, m:{parts}",
-            field.dim()
-        ))),
-        Some(_) | None => Ok(()),
-    }
 }
 
 /// Checks the parameters of an index and fills in defaults.

@@ -81,35 +81,6 @@ fn parameters_are_kept_as_they_were_given() {
 }
 
 #[test]
-fn numbers_of_parameters_are_bounded() {
-    let judge = |key: &str, value: &str| {
-        check_ranges(&own(&[(key, value)]).into_iter().collect()).map_err(|error| error.to_string())
-    };
-    assert_eq!(judge("nlist", "128"), Ok(()));
-    assert!(judge("nlist", "-1").unwrap_err().contains("param 'nlist' (-1) should be in range [1, 65536]"));
-    assert_eq!(
-        judge("M", "True"),
-        Err("invalid integer value, key: 'M', value: 'True': invalid parameter".to_owned())
-    );
-    assert!(judge("M", "16.0").unwrap_err().contains("wrong data type in json"));
-    assert_eq!((judge("M", "None"), judge("M", "16")), (Ok(()), Ok(())));
-    assert!(judge("nbits", "65").unwrap_err().starts_with("Out of range in json: param 'nbits'"));
-}
-
-#[test]
-fn product_quantizers_cut_vectors_into_equal_parts() {
-    let field = FieldSchema::new(FieldId(101), "v", DataType::FloatVector).with_param("dim", 8);
-    let judge = |kind: &str, parts: &str| {
-        let params = own(&[("index_type", kind), ("m", parts)]).into_iter().collect();
-        check_parts(&field, &params).map_err(|error| error.to_string())
-    };
-    assert_eq!((judge("IVF_PQ", "4"), judge("HNSW", "3")), (Ok(()), Ok(())));
-    let text = "The dimension of a vector (dim) should be a multiple of the number of subquantizers (m)";
-    assert!(judge("IVF_PQ", "3").unwrap_err().starts_with(text));
-    assert!(judge("IVF_PQ", "0").unwrap_err().starts_with(text));
-}
-
-#[test]
 fn some_scalar_indexes_are_for_some_types_only() {
     let judge = |data_type, kind| check(data_type, &[("index_type", kind)]).err();
     assert_eq!(judge(DataType::VarChar, "Trie"), None);

@@ -15,6 +15,7 @@ pub mod decay;
 pub mod fields;
 pub mod guard;
 pub mod ids;
+pub mod index_params;
 pub mod merge;
 pub mod names;
 pub mod params;

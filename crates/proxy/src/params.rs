@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use cinclus_types::proto::common::KeyValuePair;
 use serde_json::Value as Json;
 
+use crate::index_params;
 use crate::status::ProxyError;
 
 /// topk, offset + limit, queries in a request: at most.
@@ -95,7 +96,7 @@ fn flatten(all: &mut BTreeMap<String, String>, object: serde_json::Map<String, J
     for (key, value) in object {
         match value {
             Json::Object(inner) if key == "params" => flatten(all, inner),
-            Json::Null if OF_INDEXES.iter().all(|(known, ..)| *known != key) => {}
+            Json::Null if !index_params::is_of_search(&key) => {}
             Json::String(text) => {
                 all.entry(key).or_insert(text);
             }
@@ -105,16 +106,6 @@ fn flatten(all: &mut BTreeMap<String, String>, object: serde_json::Map<String, J
         }
     }
 }
-
-/// Integers that say how thoroughly an index is searched: how the names of its kinds begin, and the greatest. All rows
-/// are searched here, whatever they say; but a number that no index could take is a mistake.
-const OF_INDEXES: [(&str, &[&str], i64); 5] = [
-    ("ef", &["HNSW"], i32::MAX as i64),
-    ("nprobe", &["IVF_", "SCANN"], 65536),
-    ("reorder_k", &["SCANN"], i32::MAX as i64),
-    ("search_list", &["DISKANN"], i32::MAX as i64),
-    ("search_list_size", &["DISKANN"], i32::MAX as i64),
-];
 
 /// Which part of the hits of a search is wanted.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -144,7 +135,7 @@ pub struct SearchParams {
     /// The iterator's own parameters, if it is one of version 2.
     pub iterator_v2: Option<IteratorV2>,
     /// Parameters for kinds of indexes.
-    pub(crate) of_indexes: BTreeMap<&'static str, String>,
+    pub(crate) of_indexes: BTreeMap<String, String>,
 }
 
 /// What a search iterator of version 2 sends.
@@ -207,33 +198,13 @@ impl SearchParams {
             group_by,
             iterator,
             iterator_v2,
-            of_indexes: OF_INDEXES
+            of_indexes: params
+                .0
                 .iter()
-                .filter_map(|(key, ..)| Some((*key, params.0.get(*key)?.clone())))
+                .filter(|(key, _)| index_params::is_of_search(key))
+                .map(|(key, text)| (key.clone(), text.clone()))
                 .collect(),
         })
-    }
-
-    /// Judges the parameters for a kind of index.
-    ///
-    /// # Errors
-    /// One is no integer, or out of its range.
-    pub fn check_for_index(&self, kind: &str) -> Result<(), ProxyError> {
-        for (key, kinds, high) in OF_INDEXES {
-            let Some(text) = self.of_indexes.get(key) else { continue };
-            if !kinds.iter().any(|begin| kind.starts_with(begin)) {
-                continue;
-            }
-            let what = match text.trim().parse::<i64>() {
-                Ok(number) if (1..=high).contains(&number) => continue,
-                Ok(_) => {
-                    format!("Out of range in json: param '{key}' ({text}) should be in range [1, {high}]")
-                }
-                Err(_) => format!("Type conflict in json: param '{key}' ({text}) should be integer"),
-            };
-            return Err(ProxyError::Plain(format!("fail to search on QueryNode: {what}")));
-        }
-        Ok(())
     }
 }
 
@@ -361,35 +332,14 @@ mod tests {
     }
 
     #[test]
-    fn numbers_for_indexes_are_judged_for_their_kinds() {
-        let check = |kind: &str, json: &str, said: &str| {
-            let params = search(&[("topk", "3"), ("params", json)]).unwrap();
-            let error = params.check_for_index(kind).map_err(|error| error.to_string());
-            match error {
-                Ok(()) => assert_eq!(said, "", "{kind} {json}"),
-                Err(text) => {
-                    assert!(text.starts_with("fail to search on QueryNode: "), "{text}");
-                    assert!(!said.is_empty() && text.ends_with(said), "{text}");
-                }
-            }
-        };
-        check("HNSW", r#"{"ef": 32}"#, "");
-        check("HNSW", r#"{"ef": "32"}"#, "");
-        check(
-            "HNSW_SQ",
-            r#"{"ef": -1}"#,
-            "Out of range in json: param 'ef' (-1) should be in range [1, 2147483647]",
-        );
-        check("HNSW", r#"{"ef": 32.0}"#, "Type conflict in json: param 'ef' (32.0) should be integer");
-        check("HNSW", r#"{"ef": true}"#, "param 'ef' (true) should be integer");
-        check("HNSW", r#"{"ef": null}"#, "param 'ef' (null) should be integer");
-        check("HNSW", r#"{"ef": [32]}"#, "param 'ef' ([32]) should be integer");
-        check("HNSW", r#"{"ef": ""}"#, "param 'ef' () should be integer");
-        check("HNSW", r#"{"nprobe": -1}"#, "");
-        check("AUTOINDEX", r#"{"ef": -1, "nprobe": -1}"#, "");
-        check("IVF_SQ8", r#"{"nprobe": 65537}"#, "should be in range [1, 65536]");
-        check("SCANN", r#"{"nprobe": 8, "reorder_k": "x"}"#, "param 'reorder_k' (x) should be integer");
-        check("DISKANN", r#"{"params": {"search_list": 0}}"#, "should be in range [1, 2147483647]");
+    fn what_is_for_indexes_stands_as_it_was_written() {
+        let json =
+            r#"{"ef": null, "params": {"nprobe": 32.0}, "refine_k": true, "reorder_k": "8", "radius": null}"#;
+        let params = search(&[("topk", "3"), ("params", json)]).unwrap();
+        let found: Vec<(&str, &str)> =
+            params.of_indexes.iter().map(|(key, text)| (key.as_str(), text.as_str())).collect();
+        assert_eq!(found, [("ef", "null"), ("nprobe", "32.0"), ("refine_k", "true"), ("reorder_k", "8")]);
+        assert_eq!(params.radius, None);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use crate::consistency::Asked;
 use crate::convert::{keys, output, templates};
 use crate::fields::{OutputFields, refuse_aggregates};
 use crate::hybrid::{Wanted, fuse};
+use crate::index_params;
 use crate::merge::{Merged, Page, concat, merge};
 use crate::params::{IteratorV2, SearchParams};
 use crate::placeholder;
@@ -112,7 +113,7 @@ pub(crate) async fn prepare(
     let metric = metric(target, field, params.metric.as_deref())?;
     let index = target.collection.index_of(field.id);
     if let Some(kind) = index.and_then(|index| index.params.get("index_type")) {
-        params.check_for_index(kind)?;
+        index_params::check_search(&params.of_indexes, &kind.to_ascii_uppercase())?;
     }
     let values = templates::values(&request.expr_template_values);
     let filter = parse_optional(target, &request.dsl, &values)?;
@@ -251,11 +252,15 @@ async fn vectors_of(
         parts.push(shard.rows);
     }
     let rows = concat(parts.into_iter());
+    let missing: Vec<String> =
+        wanted.iter().filter(|key| !places.contains_key(key)).map(|key| key.to_string()).collect();
+    if !missing.is_empty() {
+        let what = "some of the provided primary key IDs do not exist";
+        return Err(ProxyError::Invalid(format!("{what}: missing IDs = [{}]", missing.join(" "))));
+    }
     let mut floats = Vec::with_capacity(wanted.len() * field.dim());
     for key in wanted.iter() {
-        let place = places.get(&key).ok_or_else(|| {
-            ProxyError::Invalid(format!("some of the provided primary key IDs do not exist: {key}"))
-        })?;
+        let Some(place) = places.get(&key) else { continue };
         if let Some(ColumnData::FloatVector { dim, data }) = rows.column(field.id).map(|column| &column.data)
         {
             floats.extend_from_slice(&data[place * dim..(place + 1) * dim]);
