@@ -104,6 +104,26 @@ def test_an_insert_that_comes_again_is_the_same_insert(idempotent):
         assert count(client, name, "n == 1001") == 1
 
 
+@pytest.mark.parametrize("auto_id", [False, True])
+def test_a_partial_upsert_that_comes_again_is_the_same_upsert(idempotent, auto_id):
+    """Also when the rows have changed meanwhile: what it was not given is what they had when it first came."""
+    client, calls = idempotent.client(), stub(idempotent)
+    create(client, "c", auto_id)
+    keys = ids(calls.Insert(insertion("c", [1, 2, 3], None if auto_id else [1, 2, 3])))
+    request = milvus_pb2.UpsertRequest(collection_name="c", fields_data=[longs("id", keys), longs("n", [11, 12, 13])],
+                                       num_rows=3, partial_update=True)
+    first = calls.Upsert(request, metadata=named("r"))
+    made = ids(first)
+    assert (set(made).isdisjoint(keys), len(set(made))) == (auto_id, 3)
+    ok(calls.Upsert(upsertion("c", [100], made[:1]), metadata=named("q")))
+    before = client.query("c", filter="n > 0", output_fields=["*"], consistency_level="Strong")
+    again = calls.Upsert(request, metadata=named("r"))
+    assert (ids(again), again.timestamp) == (made, first.timestamp)
+    after = client.query("c", filter="n > 0", output_fields=["*"], consistency_level="Strong")
+    assert list(after) == list(before)
+    assert sorted((row["n"], row["v"][0]) for row in after) == [(12, 2.0), (13, 3.0), (100, 100.0)]
+
+
 def test_a_kill_in_between_changes_nothing(idempotent):
     client, calls = idempotent.client(), stub(idempotent)
     create(client, "killed", True)

@@ -187,7 +187,12 @@ mod tests {
                 ("IVF_PQ", "m", "4", "fine"),
                 ("IVF_PQ", "m", "3", "The dimension of a vector (dim) should be a multiple of the number of"),
                 ("IVF_PQ", "m", "0", "The dimension of a vector (dim) should be a multiple of the number of"),
-                ("IVF_PQ", "nbits", "65", "Out of range in json: param 'nbits' (65) should be in range [1, 64]"),
+                (
+                    "IVF_PQ",
+                    "nbits",
+                    "65",
+                    "Out of range in json: param 'nbits' (65) should be in range [1, 64]",
+                ),
                 ("HNSW_PQ", "nbits", "25", "param 'nbits' (25) should be in range [1, 24]"),
                 ("HNSW_PQ", "nrq", "17", "fine"),
                 ("HNSW_SQ", "sq_type", "SQ8", "fine"),
