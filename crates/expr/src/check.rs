@@ -174,7 +174,10 @@ impl Checker<'_> {
     fn value_at(&self, at: usize, name: &str, steps: &[Step]) -> Result<Term, ExprError> {
         let path = self.path(at, name, steps)?;
         if path.value_type().is_vector() {
-            return Err(self.type_error(at, format!("{} cannot be used in a filter", describe_path(&path))));
+            let what = "comparisons with vectors are not supported";
+            return Err(
+                self.type_error(at, format!("{} cannot be used in a filter: {what}", describe_path(&path)))
+            );
         }
         Ok(Term::Path(path))
     }

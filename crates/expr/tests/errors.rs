@@ -148,7 +148,16 @@ fn lists_and_patterns_of_the_wrong_kind() {
         ),
         ("name like 5", 10, "expected a pattern in quotes, found an integer"),
         ("name like age", 10, "expected a pattern in quotes, found field age (Int8)"),
-        ("vec == 1", 0, "field vec (FloatVector) cannot be used in a filter"),
+        (
+            "vec == 1",
+            0,
+            "field vec (FloatVector) cannot be used in a filter: comparisons with vectors are not supported",
+        ),
+        (
+            "vec in [0]",
+            7,
+            "value 'int64_val:0' in list cannot be casted to FloatVector: field vec (FloatVector) is compared: expected nothing: vectors cannot be compared, found an integer",
+        ),
         (
             "vec is null",
             0,
@@ -169,7 +178,16 @@ fn lists_and_patterns_of_the_wrong_kind() {
             21,
             "comparisons between Int64 and VarChar are not supported: field nums (Array) is compared: expected an integer, found a text",
         ),
-        ("json_contains_any(doc, 1)", 23, "expected a list such as [1, 2], found an integer"),
+        (
+            "json_contains_any(doc, 1)",
+            23,
+            "ContainsAny operation element must be an array: expected a list such as [1, 2], found an integer",
+        ),
+        (
+            "json_contains_all(doc, 1)",
+            23,
+            "ContainsAll operation element must be an array: expected a list such as [1, 2], found an integer",
+        ),
         ("5 is null", 2, "expected an operator or the end, found `is`"),
     ]);
 }

@@ -1,7 +1,7 @@
 //! Collections: create, drop, describe, show, rename.
 
 use cinclus_catalog::CollectionEntry;
-use cinclus_rpc::Ddl;
+use cinclus_rpc::{Ddl, DdlError};
 use cinclus_types::convert::schema::{map, pairs};
 use cinclus_types::convert::schema_to_wire;
 use cinclus_types::proto::common::Status;
@@ -78,7 +78,7 @@ fn first_partitions(proxy: &Proxy, schema: &CollectionSchema, asked: i64) -> Res
     Err(ProxyError::Plain(format!("partition number ({count}) exceeds max configuration ({limit})")))
 }
 
-/// Drops a collection. One that is missing is a success.
+/// Drops a collection. One that is missing is a success, also if its database is.
 ///
 /// # Errors
 /// The name is an alias, or the coordinator did not do it.
@@ -89,8 +89,10 @@ pub(crate) async fn drop(
 ) -> Result<Status, ProxyError> {
     names::collection(&request.collection_name)?;
     let database = database_name(call, &request.db_name);
-    proxy.ddl(Ddl::DropCollection { database, name: request.collection_name }).await?;
-    Ok(success())
+    match proxy.ddl(Ddl::DropCollection { database, name: request.collection_name }).await {
+        Ok(_) | Err(ProxyError::Ddl(DdlError::DatabaseNotFound(_))) => Ok(success()),
+        Err(error) => Err(error),
+    }
 }
 
 /// Tells whether there is a collection or an alias of a name.

@@ -13,6 +13,8 @@ pub struct OutputFields {
     pub fields: Vec<FieldSchema>,
     /// The names to tell the client: of the fields, and of keys inside `$meta`.
     pub names: Vec<String>,
+    /// The keys inside `$meta` to show, if it is not shown as a whole.
+    pub keys: Option<Vec<String>>,
 }
 
 impl OutputFields {
@@ -22,12 +24,16 @@ impl OutputFields {
     /// # Errors
     /// There is no such field.
     pub fn of(schema: &CollectionSchema, asked: &[String]) -> Result<OutputFields, ProxyError> {
-        let mut output = OutputFields { fields: Vec::new(), names: Vec::new() };
+        let mut output = OutputFields { fields: Vec::new(), names: Vec::new(), keys: None };
+        let mut keys = Vec::new();
         for name in asked.iter().map(|name| name.trim()) {
             match (name, schema.field(name), schema.dynamic_field()) {
                 ("*", _, _) => schema.fields.iter().for_each(|field| output.add(field, &field.name)),
                 (_, Some(field), _) => output.add(field, &field.name),
-                (_, None, Some(meta)) if is_key(name) => output.add(meta, name),
+                (_, None, Some(meta)) if is_key(name) => {
+                    output.add(meta, name);
+                    keys.push(name.to_owned());
+                }
                 (_, None, Some(_)) => {
                     let what = "it is neither a field nor a key beside the fields";
                     return Err(ProxyError::Plain(format!("parse output field name failed: {name}: {what}")));
@@ -35,6 +41,8 @@ impl OutputFields {
                 (_, None, None) => return Err(ProxyError::OutputFieldNotFound(name.to_owned())),
             }
         }
+        let whole = output.names.iter().any(|name| name == CollectionSchema::DYNAMIC_FIELD);
+        output.keys = (!whole && !keys.is_empty()).then_some(keys);
         Ok(output)
     }
 
@@ -66,7 +74,14 @@ impl OutputFields {
     /// The columns of the answer, one for each field even without rows.
     #[must_use]
     pub fn columns(&self, mut rows: Rows) -> Vec<FieldData> {
-        self.fields.iter().map(|field| output::take_column(&mut rows, field)).collect()
+        let mut column = |field: &FieldSchema| {
+            let mut column = output::take_column(&mut rows, field);
+            if let Some(keys) = self.keys.as_ref().filter(|_| field.dynamic) {
+                output::pick(&mut column, keys);
+            }
+            column
+        };
+        self.fields.iter().map(&mut column).collect()
     }
 }
 
@@ -94,7 +109,9 @@ fn is_key(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use cinclus_types::DataType;
+    use cinclus_types::proto::schema::field_data::Field;
+    use cinclus_types::proto::schema::scalar_field::Data;
+    use cinclus_types::{Column, ColumnData, DataType};
 
     use super::*;
 
@@ -114,6 +131,25 @@ mod tests {
         let asked: Vec<String> = asked.iter().map(|name| (*name).to_owned()).collect();
         let output = OutputFields::of(&schema(dynamic), &asked).map_err(|error| error.to_string())?;
         Ok((output.ids().iter().map(|id| id.0).collect(), output.names))
+    }
+
+    #[test]
+    fn of_undeclared_keys_only_the_asked_ones_are_shown() {
+        let shown = |asked: &[&str]| {
+            let asked: Vec<String> = asked.iter().map(|name| (*name).to_owned()).collect();
+            let texts = [br#"{"x":1,"y":2}"#.as_slice(), br#"{"y":3}"#].into_iter().collect();
+            let columns = vec![Column::new(FieldId(102), ColumnData::Json(texts))];
+            let output = OutputFields::of(&schema(true), &asked).unwrap();
+            let columns = output.columns(Rows { count: 2, columns });
+            let Some(Field::Scalars(scalars)) = &columns.last().unwrap().field else { panic!("no scalars") };
+            let Some(Data::JsonData(texts)) = &scalars.data else { panic!("no JSON") };
+            texts.data.iter().map(|text| String::from_utf8(text.to_vec()).unwrap()).collect::<Vec<_>>()
+        };
+        assert_eq!(shown(&["x"]), [r#"{"x":1}"#, "{}"]);
+        assert_eq!(shown(&["x", "z", "y"]), [r#"{"x":1,"y":2}"#, r#"{"y":3}"#]);
+        for whole in [&["$meta"][..], &["x", "$meta"], &["*", "x"]] {
+            assert_eq!(shown(whole), [r#"{"x":1,"y":2}"#, r#"{"y":3}"#]);
+        }
     }
 
     #[test]

@@ -164,6 +164,9 @@ impl SearchParams {
         }
         let topk = params.integer("topk")?.or(params.integer("limit")?);
         let topk = topk.ok_or_else(|| ProxyError::Invalid("topk not found in search_params".to_owned()))?;
+        let iterator = params.flag("iterator");
+        // An iterator is not bound by it: it takes what it gets and asks again.
+        let topk = if iterator && !(1..=WINDOW).contains(&topk) { WINDOW } else { topk };
         if !(1..=WINDOW).contains(&topk) {
             return Err(ProxyError::TopK(topk));
         }
@@ -176,7 +179,6 @@ impl SearchParams {
         if offset.saturating_add(topk) > WINDOW {
             return Err(ProxyError::OffsetTopK(offset.saturating_add(topk)));
         }
-        let iterator = params.flag("iterator");
         let iterator_v2 = IteratorV2::of(&params, topk)?;
         let group_by = params.text("group_by_field").map(str::to_owned);
         if iterator && group_by.is_some() {

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use cinclus_catalog::PartitionEntry;
 use cinclus_expr::{Expr, FieldPath};
 use cinclus_rpc::{QueryAnswer, QueryPlan, merge_answers};
@@ -10,9 +9,8 @@ use cinclus_types::convert::{column_from_wire, column_to_wire};
 use cinclus_types::proto::schema::{FieldData, field_data, scalar_field};
 use cinclus_types::{Column, ColumnData, FieldSchema, Key, Keys, Rows, Tick};
 use rustc_hash::FxHashMap;
-use serde::de::{DeserializeOwned, IgnoredAny};
 
-use crate::convert::output;
+use crate::convert::{members, output};
 use crate::proxy::{Call, Proxy, Target};
 use crate::read::Reader;
 use crate::status::ProxyError;
@@ -130,7 +128,7 @@ impl Known {
                 row,
                 reason: "it is not a JSON object".to_owned(),
             };
-            *text = merged(old.get(*place), text).ok_or_else(bad)?;
+            *text = members::merged(old.get(*place), text).ok_or_else(bad)?;
             let (length, limit) = (text.len(), JSON_BYTES_MAX);
             if length > limit {
                 return Err(RowError::JsonTooLong { field: field.name.clone(), length, limit });
@@ -138,46 +136,6 @@ impl Known {
         }
         Ok(given)
     }
-}
-
-/// The members of two JSON objects; where both have a key, that of `new`. Values are not read, so that
-/// numbers stay as they were written.
-fn merged(old: &[u8], new: &[u8]) -> Option<Bytes> {
-    let (old, new) = (members(old)?, members(new)?);
-    let stays = |(key, _): &&(String, &[u8])| new.iter().all(|(other, _)| other != key);
-    let mut text = vec![b'{'];
-    for (key, value) in old.iter().filter(stays).chain(&new) {
-        if text.len() > 1 {
-            text.push(b',');
-        }
-        serde_json::to_writer(&mut text, key).ok()?;
-        text.push(b':');
-        text.extend_from_slice(value);
-    }
-    text.push(b'}');
-    Some(text.into())
-}
-
-/// The keys and the texts of the values of a JSON object.
-fn members(text: &[u8]) -> Option<Vec<(String, &[u8])>> {
-    let mut rest = text.trim_ascii().strip_prefix(b"{")?.strip_suffix(b"}")?.trim_ascii();
-    let mut found = Vec::new();
-    while !rest.is_empty() {
-        let (key, after) = value::<String>(rest)?;
-        let after = after.trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
-        let (IgnoredAny, end) = value(after)?;
-        found.push((key, after[..after.len() - end.len()].trim_ascii_end()));
-        let end = end.trim_ascii_start();
-        rest = if end.is_empty() { end } else { end.strip_prefix(b",")?.trim_ascii_start() };
-    }
-    Some(found)
-}
-
-/// The JSON value that a text begins with, and what comes after it.
-fn value<T: DeserializeOwned>(text: &[u8]) -> Option<(T, &[u8])> {
-    let mut values = serde_json::Deserializer::from_slice(text).into_iter::<T>();
-    let value = values.next()?.ok()?;
-    Some((value, text.get(values.byte_offset()..)?))
 }
 
 #[cfg(test)]

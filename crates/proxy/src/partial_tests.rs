@@ -1,3 +1,4 @@
+use bytes::Bytes;
 use cinclus_types::proto::schema::{JsonArray, LongArray, ScalarField, StringArray};
 use cinclus_types::{CollectionSchema, DataType, FieldId, Value};
 
@@ -120,17 +121,4 @@ fn undeclared_keys_come_beside_those_there_were() {
     };
     let scalar_field::Data::JsonData(texts) = data else { panic!("no JSON") };
     assert_eq!(texts.data, ["{\"a\":1.50,\"b\":[1,{\"c\":2}]}", "{\"a\":null}"]);
-}
-
-#[test]
-fn members_of_objects_are_merged_as_they_are_written() {
-    let check = |old: &str, new: &str, expected: Option<&str>| {
-        let merged = merged(old.as_bytes(), new.as_bytes());
-        assert_eq!(merged.as_deref(), expected.map(str::as_bytes), "{old} {new}");
-    };
-    check("{}", "{}", Some("{}"));
-    check(" { \"a\" : 1e400 , \"b\":\"}\" } ", "{\"c\":true}", Some("{\"a\":1e400,\"b\":\"}\",\"c\":true}"));
-    check("{\"a\":1,\"\\u0062\":2}", "{\"b\" : { } }", Some("{\"a\":1,\"b\":{ }}"));
-    check("[1]", "{}", None);
-    check("{\"a\":1 2}", "{}", None);
 }

@@ -37,7 +37,7 @@ pub(crate) async fn query(
     }
     refuse_aggregations(&target, &request.output_fields)?;
     let fields = if counts {
-        OutputFields { fields: Vec::new(), names: vec![COUNT.to_owned()] }
+        OutputFields { fields: Vec::new(), names: vec![COUNT.to_owned()], keys: None }
     } else {
         OutputFields::of(target.collection.schema(), &request.output_fields)?
             .with_first(target.primary_key()?)

@@ -48,6 +48,7 @@ impl Planner<'_> {
                 "exceeded the limit number of collections[limit={max}]"
             )));
         }
+        self.fits_database(database)?;
         self.partitions_fit(name, partitions.len())?;
         let id = CollectionId(self.next_id());
         let partitions: Vec<PartitionEntry> = partitions

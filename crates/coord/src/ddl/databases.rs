@@ -11,6 +11,8 @@ use cinclus_types::{DatabaseId, Tick};
 use super::planner::edit_properties;
 use super::{CatalogEdit, Plan, Planner};
 
+/// The property that bounds the collections of a database.
+const MAX_COLLECTIONS: &str = "database.max.collections";
 /// The database that always exists.
 const DEFAULT_DATABASE: &str = "default";
 
@@ -38,6 +40,23 @@ impl Planner<'_> {
         let entry = DatabaseEntry { id, name, properties, created: Tick::ZERO };
         let edit = CatalogEdit { put_databases: vec![entry], ..CatalogEdit::default() };
         Ok(self.in_control(header, body, edit))
+    }
+
+    /// Refuses one more collection than the database may have.
+    pub(super) fn fits_database(&self, database: &DatabaseEntry) -> Result<(), DdlError> {
+        let Some(text) = database.properties.get(MAX_COLLECTIONS).filter(|text| !text.is_empty()) else {
+            return Ok(());
+        };
+        let max: usize = text.trim().parse().map_err(|_| {
+            DdlError::Invalid(format!("parse value of property fail, key:{MAX_COLLECTIONS}, value:{text}"))
+        })?;
+        if self.view.collections(database.id).count() < max {
+            return Ok(());
+        }
+        let name = &database.name;
+        Err(DdlError::LimitExceeded(format!(
+            "exceeded the limit number of collections[dbName={name}][limit={max}]"
+        )))
     }
 
     pub(super) fn drop_database(&mut self, name: &str) -> Result<Plan, DdlError> {

@@ -60,6 +60,23 @@ async fn creations() {
 }
 
 #[tokio::test]
+async fn a_database_may_bound_its_collections() {
+    let bounded = |name: &str, max: &str| {
+        let properties = [("database.max.collections".to_owned(), max.to_owned())].into_iter().collect();
+        Ddl::CreateDatabase { name: name.to_owned(), properties }
+    };
+    let first = create_in("small", "books", 1);
+    let mut desk = Desk::with(&[bounded("small", "1"), bounded("odd", "x"), first]).await;
+    desk.judge(&[
+        (create_in("small", "films", 1), "exceeded the limit number of collections[dbName=small][limit=1]"),
+        // One that is there needs no room, and other databases are not bound.
+        (create_in("small", "books", 1), NOTHING),
+        (create("films"), DONE),
+        (create_in("odd", "films", 1), "parse value of property fail, key:database.max.collections, value:x"),
+    ]);
+}
+
+#[tokio::test]
 async fn a_collection_is_created_in_every_shard_and_the_control_channel() {
     let mut desk = Desk::new().await;
     let plan = desk.plan(&create("books")).unwrap();

@@ -14,6 +14,8 @@ use crate::value_set::ValueSet;
 
 impl Checker<'_> {
     pub(super) fn is_in(&self, left: &Syntax, right: &Syntax) -> Result<Expr, ExprError> {
+        let what = "the right-hand side of 'in' must be a list: ";
+        self.refuse_vector(left, right, what)?;
         let path = match self.term(left)? {
             Term::Path(path) if path.value_type() != DataType::Array => path,
             term @ (Term::Path(_) | Term::Const(_) | Term::Length(_) | Term::Arith { .. }) => {
@@ -21,13 +23,26 @@ impl Checker<'_> {
                 return Err(self.type_error(left.at, what));
             }
         };
-        let items = self.list(right, "the right-hand side of 'in' must be a list: ")?;
+        let items = self.list(right, what)?;
         let value_type = path.value_type();
         if let Some(item) = items.iter().find(|item| !fits(item, value_type)) {
             return Err(self.error(right.at, not_of_list(&path, item)));
         }
         let set = ValueSet::new(self.fit_items(right.at, &path, items)?);
         Ok(if set.is_empty() { Expr::Const(false) } else { Expr::In { path, set } })
+    }
+
+    /// No value of a list is a vector; Milvus says so of the first.
+    fn refuse_vector(&self, left: &Syntax, right: &Syntax, what: &str) -> Result<(), ExprError> {
+        let SyntaxKind::Path(name, steps) = &left.kind else { return Ok(()) };
+        let path = self.path(left.at, name, steps)?;
+        if !path.value_type().is_vector() {
+            return Ok(());
+        }
+        match self.list(right, what)?.first() {
+            Some(item) => Err(self.error(right.at, not_of_list(&path, item))),
+            None => Ok(()),
+        }
     }
 
     /// The constants of a list; an error begins with `what`.
@@ -62,7 +77,12 @@ impl Checker<'_> {
         let path = self.array(array)?;
         let (quantifier, items) = match call {
             ContainsCall::One => (Quantifier::Any, vec![self.constant(values, "a constant")?]),
-            ContainsCall::Many(quantifier) => (quantifier, self.list(values, "")?),
+            ContainsCall::Many(quantifier @ Quantifier::All) => {
+                (quantifier, self.list(values, "ContainsAll operation element must be an array: ")?)
+            }
+            ContainsCall::Many(quantifier @ Quantifier::Any) => {
+                (quantifier, self.list(values, "ContainsAny operation element must be an array: ")?)
+            }
         };
         let set = ValueSet::new(self.fit_items(values.at, &path, items)?);
         if set.is_empty() && quantifier == Quantifier::Any {

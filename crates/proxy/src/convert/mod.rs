@@ -2,5 +2,6 @@
 
 pub mod columns;
 pub mod keys;
+pub mod members;
 pub mod output;
 pub mod templates;

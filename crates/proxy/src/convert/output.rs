@@ -4,6 +4,8 @@ use cinclus_types::convert::{column_to_wire, scalar};
 use cinclus_types::proto::schema::{FieldData, LongArray, ScalarField, field_data, scalar_field};
 use cinclus_types::{Column, ColumnData, DataType, FieldId, FieldSchema, Rows};
 
+use crate::convert::members;
+
 /// Takes the column of a field out of an answer; a column without rows if it is not there (an answer
 /// without rows has no columns).
 #[must_use]
@@ -11,6 +13,19 @@ pub fn take_column(rows: &mut Rows, field: &FieldSchema) -> FieldData {
     let at = rows.columns.iter().position(|column| column.field == field.id);
     let column = at.map_or_else(|| no_rows(field), |at| rows.columns.swap_remove(at));
     column_to_wire(field, column)
+}
+
+/// Leaves only these keys in the objects of a column.
+pub fn pick(column: &mut FieldData, keys: &[String]) {
+    if let Some(field_data::Field::Scalars(scalars)) = &mut column.field
+        && let Some(scalar_field::Data::JsonData(texts)) = &mut scalars.data
+    {
+        for text in &mut texts.data {
+            if let Some(picked) = members::picked(text, keys) {
+                *text = picked;
+            }
+        }
+    }
 }
 
 /// The column of a field without rows.
