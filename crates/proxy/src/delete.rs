@@ -31,7 +31,8 @@ pub(crate) async fn delete(
     let target = proxy.target(call, &request.db_name, &request.collection_name)?;
     let partition = partition_of(&target, &request.partition_name)?;
     if request.expr.trim().is_empty() {
-        return Err(ProxyError::Invalid("failed to create delete plan: expr cannot be empty".to_owned()));
+        let text = "delete plan can't be empty or always true: expr cannot be empty";
+        return Err(ProxyError::Invalid(text.to_owned()));
     }
     let values = templates::values(&request.expr_template_values);
     let filter = parse_filter("delete", &target, &request.expr, &values)?;

@@ -166,12 +166,13 @@ fn scalar_fits(field: &FieldSchema, index_type: &str) -> Result<(), ProxyError> 
     } else {
         field.data_type
     };
-    let number = scalar.is_integer() || scalar.is_float();
+    let sorted = field.data_type;
+    let sorted = sorted.is_integer() || sorted.is_float() || sorted == DataType::VarChar;
     let text = match index_type.to_ascii_uppercase().as_str() {
         "TRIE" if field.data_type != DataType::VarChar => {
             "TRIE are only supported on varchar field".to_owned()
         }
-        "STL_SORT" if field.data_type.is_vector() || !(number || scalar == DataType::VarChar) => {
+        "STL_SORT" if !sorted => {
             let got = format!("{:?}", field.data_type).replace("Json", "JSON");
             format!("STL_SORT are only supported on numeric, varchar or timestamptz field, got {got}")
         }

@@ -87,6 +87,15 @@ fn some_scalar_indexes_are_for_some_types_only() {
     let unsorted =
         "STL_SORT are only supported on numeric, varchar or timestamptz field, got JSON: invalid parameter";
     assert!(judge(DataType::Json, "STL_SORT").unwrap().starts_with(unsorted));
+    let of_numbers = FieldSchema {
+        element_type: Some(DataType::Int64),
+        ..FieldSchema::new(FieldId(102), "a", DataType::Array)
+    };
+    let refused = scalar_fits(&of_numbers, "STL_SORT").unwrap_err().to_string();
+    assert!(
+        refused
+            .starts_with("STL_SORT are only supported on numeric, varchar or timestamptz field, got Array")
+    );
     assert!(
         judge(DataType::Json, "BITMAP")
             .unwrap()

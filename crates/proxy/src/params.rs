@@ -39,7 +39,9 @@ impl Params {
                 }
             }
         }
-        for pair in pairs.iter().filter(|pair| pair.key != "params") {
+        // Parameters of indexes count inside `params` only, as in Milvus: the Go client may put them beside it.
+        let beside = |pair: &&KeyValuePair| pair.key != "params" && !index_params::is_of_search(&pair.key);
+        for pair in pairs.iter().filter(beside) {
             all.insert(pair.key.clone(), pair.value.clone());
         }
         Ok(Params(all))
@@ -337,7 +339,7 @@ mod tests {
     fn what_is_for_indexes_stands_as_it_was_written() {
         let json =
             r#"{"ef": null, "params": {"nprobe": 32.0}, "refine_k": true, "reorder_k": "8", "radius": null}"#;
-        let params = search(&[("topk", "3"), ("params", json)]).unwrap();
+        let params = search(&[("topk", "3"), ("params", json), ("ef", "-1")]).unwrap();
         let found: Vec<(&str, &str)> =
             params.of_indexes.iter().map(|(key, text)| (key.as_str(), text.as_str())).collect();
         assert_eq!(found, [("ef", "null"), ("nprobe", "32.0"), ("refine_k", "true"), ("reorder_k", "8")]);

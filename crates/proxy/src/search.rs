@@ -155,7 +155,7 @@ fn vector_field<'a>(target: &'a Target, name: Option<&str>) -> Result<&'a FieldS
         Some(name) => match schema.field(name) {
             Some(field) if field.data_type.is_vector() => Ok(field),
             Some(field) => Err(ProxyError::Invalid(format!(
-                "failed to create query plan: field ({}) to search is not of vector type",
+                "failed to create query plan: field ({}) to search is not of vector data type",
                 field.name
             ))),
             None => Err(ProxyError::SearchFieldNotFound(name.to_owned())),
