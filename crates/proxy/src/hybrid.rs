@@ -1,5 +1,6 @@
 //! Hybrid searches: several searches whose hits are fused.
 
+use cinclus_types::proto::common::KeyValuePair;
 use cinclus_types::{Key, Metric, Rows};
 use futures::future::try_join_all;
 use rustc_hash::FxHashMap;
@@ -71,7 +72,7 @@ pub(crate) async fn hybrid_search(
     };
     let mut prepared = Vec::with_capacity(request.requests.len());
     for sub in &request.requests {
-        let params = SearchParams::of(&sub.search_params)?;
+        let params = part(&sub.search_params)?;
         let mut one = search::prepare(proxy, &reader, sub, params, &fields).await?;
         let needed = wanted.group.map(|(field, _)| field).into_iter().chain(ranker.field());
         for field in needed {
@@ -98,6 +99,16 @@ pub(crate) async fn hybrid_search(
         collection_name: reader.target.collection.name.clone(),
         session_ts,
     })
+}
+
+/// The parameters of one of the searches. Which page of the hits is wanted, and groups, are a matter of all of them:
+/// what one says of these does not count.
+fn part(pairs: &[KeyValuePair]) -> Result<SearchParams, ProxyError> {
+    let of_all = ["offset", "group_by_field", "group_size", "strict_group_size"];
+    let own = pairs.iter().filter(|pair| !of_all.contains(&pair.key.as_str()));
+    let mut params = SearchParams::of(&own.cloned().collect::<Vec<_>>())?;
+    (params.offset, params.group_by, params.group_size) = (0, None, 1);
+    Ok(params)
 }
 
 impl Wanted {
@@ -191,4 +202,21 @@ fn page(rows: &Rows, places: &[usize], wanted: &Wanted) -> Vec<usize> {
         }
     }
     groups.into_iter().skip(wanted.offset).take(wanted.limit).flat_map(|group| group.1).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_and_groups_of_one_search_do_not_count() {
+        let pair = |(key, value): &(&str, &str)| KeyValuePair { key: (*key).into(), value: (*value).into() };
+        let read = |pairs: &[(&str, &str)]| part(&pairs.iter().map(pair).collect::<Vec<_>>());
+        let given = [("topk", "3"), ("offset", "16385"), ("group_by_field", "color"), ("group_size", "99")];
+        let params = read(&given).unwrap();
+        assert_eq!((params.limit, params.offset, params.group_by, params.group_size), (3, 0, None, 1));
+        let inside = read(&[("topk", "3"), ("params", r#"{"group_by_field":"color","offset":2}"#)]).unwrap();
+        assert_eq!((inside.offset, inside.group_by), (0, None));
+        assert!(read(&[("topk", "0")]).is_err());
+    }
 }
