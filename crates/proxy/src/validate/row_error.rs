@@ -73,7 +73,9 @@ pub enum RowError {
         actual: usize,
     },
     /// Nulls where none may be.
-    #[error("field ({0}) is not nullable, but row {1} has no value: invalid parameter")]
+    #[error(
+        "the length of valid_data of field({0}) is wrong: invalid parameter: it is not nullable, but row {1} has no value"
+    )]
     NotNullable(String, usize),
     /// Vectors of another dimension.
     #[error(

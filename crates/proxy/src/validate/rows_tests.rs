@@ -134,6 +134,13 @@ fn nulls_may_be_left_out_or_filled() {
     let columns = complete(vec![marked(texts(&["ab"]), &[false, true])]).unwrap();
     assert_eq!((data(&columns[3]), columns[3].valid_data.len()), (data(&texts(&["x", "ab"])), 0));
     refused(marked(ids(&[1]), &[true, false]), "duplicated field name id found");
+    let nothing = FieldData { field_name: "id".to_owned(), ..FieldData::default() };
+    let given = vec![marked(nothing, &[true, false]), vectors(2, &[0.0; 4])];
+    let found = Checked::insert(&schema(false), given, 2).unwrap_err().to_string();
+    assert!(
+        found.starts_with("the length of valid_data of field(id) is wrong: invalid parameter"),
+        "{found}"
+    );
     refused(marked(ints(&[1, 2, 3]), &[true, false, true]), "num_rows (3)");
     // What stands in the place of a null does not matter.
     for given in [json("j", &["", "1"]), json("j", &["{", "1"]), json("j", &["1"])] {
