@@ -344,6 +344,11 @@ pub(crate) async fn build_progress(
     Ok(wire::GetIndexBuildProgressResponse { status: Some(success()), indexed_rows: rows, total_rows: rows })
 }
 
+/// Whether no index has this name, but a field: the index of that field was not meant.
+fn is_only_a_field(schema: &CollectionSchema, indexes: &[IndexEntry], name: &str) -> bool {
+    schema.field(name).is_some() && indexes.iter().all(|index| index.name != name)
+}
+
 /// Drops an index. One that is missing is a success.
 ///
 /// # Errors
@@ -354,6 +359,11 @@ pub(crate) async fn drop(
     request: wire::DropIndexRequest,
 ) -> Result<Status, ProxyError> {
     let target = proxy.target(call, &request.db_name, &request.collection_name)?;
+    if !request.index_name.is_empty()
+        && is_only_a_field(target.collection.schema(), &target.collection.indexes, &request.index_name)
+    {
+        return Ok(success());
+    }
     let name = if request.index_name.is_empty() { request.field_name } else { request.index_name };
     let drop = Ddl::DropIndex {
         database: target.database.name.clone(),

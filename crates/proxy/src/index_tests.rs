@@ -127,3 +127,20 @@ fn what_does_not_fit_is_refused() {
             .contains("does not support metric type: HAMMING")
     );
 }
+
+#[test]
+fn an_index_is_not_dropped_by_the_name_of_its_field() {
+    let mut schema = CollectionSchema::default();
+    schema.fields.push(FieldSchema::new(FieldId(101), "v", DataType::FloatVector));
+    let index = |name: &str| IndexEntry {
+        id: cinclus_types::IndexId(1),
+        name: name.to_owned(),
+        field: FieldId(101),
+        params: BTreeMap::new(),
+        created: cinclus_types::Tick(1),
+    };
+    assert!(is_only_a_field(&schema, &[index("by_v")], "v"));
+    assert!(!is_only_a_field(&schema, &[index("by_v")], "by_v"));
+    assert!(!is_only_a_field(&schema, &[index("v")], "v"));
+    assert!(!is_only_a_field(&schema, &[], "other"));
+}
