@@ -21,8 +21,8 @@ use crate::shard::{DedupLimits, SealPolicy};
 use crate::shared::{Handover, Shared, WriterState};
 use crate::tick::{Heartbeat, Ticks};
 
-/// Those who were answered together get a turn this often before the next batch goes, as long as they come back.
-const TURNS_MAX: usize = 4;
+/// So many turns in a row may bring nobody back of those who were answered together, before the next batch goes.
+const TURNS_IDLE: usize = 16;
 
 /// How a session ended.
 pub(crate) enum Ended {
@@ -107,9 +107,8 @@ impl Session {
             self.serve_gathered(queue);
             match self.wait(queue).await {
                 Wake::Acked(Ok(ids)) => {
-                    if self.acked(&ids) {
-                        self.give_way(queue).await;
-                    }
+                    let together = self.acked(&ids);
+                    self.give_way(queue, together).await;
                 }
                 Wake::Acked(Err(error)) => return self.failed(error),
                 Wake::Close => return self.close(queue).await,
@@ -172,14 +171,13 @@ impl Session {
 
     /// Lets callers that were answered together append again before the next batch goes. Else half of them
     /// would always wait for the other half, and each batch would be half as large as it could be.
-    async fn give_way(&mut self, queue: &mut mpsc::Receiver<Request>) {
-        for _ in 0..TURNS_MAX {
+    async fn give_way(&mut self, queue: &mut mpsc::Receiver<Request>, together: usize) {
+        let mut idle = 0;
+        while self.gathered.len() < together && idle < TURNS_IDLE {
             let before = self.gathered.len();
             tokio::task::yield_now().await;
             self.take_waiting(queue);
-            if self.gathered.len() == before {
-                return;
-            }
+            idle = if self.gathered.len() == before { idle + 1 } else { 0 };
         }
     }
 
@@ -266,12 +264,13 @@ impl Session {
         self.in_flight.push_back(InFlight { ack: Some(ack), placed, frontier, answers, sent_at });
     }
 
-    /// Publishes the oldest batch in flight. Whether the next one waits for those who were answered.
-    fn acked(&mut self, ids: &[MessageId]) -> bool {
+    /// Publishes the oldest batch in flight. How many the next one waits for: those who were answered, and those who
+    /// wait already.
+    fn acked(&mut self, ids: &[MessageId]) -> usize {
         let now = self.now();
-        let Some(flight) = self.in_flight.pop_front() else { return false };
-        let many = flight.answers.len() + self.gathered.len() > 1;
-        let together = many && self.pace.waits() && !self.is_at_storage();
+        let Some(flight) = self.in_flight.pop_front() else { return 0 };
+        let all = flight.answers.len() + self.gathered.len();
+        let together = all > 1 && self.pace.waits() && !self.is_at_storage();
         if together {
             self.pace.answered_together(now, now.saturating_sub(flight.sent_at));
         }
@@ -301,7 +300,7 @@ impl Session {
                 self.shared.set_state(WriterState::Ready);
             }
         }
-        together
+        if together { all } else { 0 }
     }
 
     /// Everything whose time has come, as far as ticks are in hand.
