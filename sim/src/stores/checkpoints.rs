@@ -22,7 +22,7 @@ pub struct Committed {
     pub revision: Option<Revision>,
 }
 
-/// All checkpoints that were ever committed, in their order. Clones are the same.
+/// All checkpoints that were ever committed, as their committers heard of it. Clones are the same.
 #[derive(Clone, Default)]
 pub struct Checkpoints(Arc<Mutex<BTreeMap<PChannel, Vec<Committed>>>>);
 
@@ -33,10 +33,11 @@ impl Checkpoints {
         self.0.lock().clone()
     }
 
-    /// The newest of a log.
+    /// The newest of a log that was certainly committed. A process that was paused may hear of an old one last.
     #[must_use]
     pub fn newest(&self, channel: &PChannel) -> Option<Committed> {
-        self.0.lock().get(channel)?.last().copied()
+        let all = self.0.lock();
+        all.get(channel)?.iter().filter(|one| one.revision.is_some()).max_by_key(|one| one.revision).copied()
     }
 
     /// Below what a log was ever allowed to forget.
