@@ -137,7 +137,7 @@ impl Mutation {
             (Mutation::ProxyForgetsRequests, Standalone, &["W2"]),
             (Mutation::CreatesOver, Rivals, &["W2", "W3", "C1", "C2", "L5"]),
             (Mutation::TearsLatePuts, Objects, &["availability", "convergence"]),
-            (Mutation::LateCommitsWithoutConditions, Cluster, &["W1", "W2", "W3", "C1", "C2"]),
+            (Mutation::LateCommitsWithoutConditions, Cluster, &["W2", "W6", "C1"]),
             (Mutation::DeniesLateCalls, Cluster, &["W2"]),
             (Mutation::LyingMeta, Files, &["W2", "W6", "C1", "C2"]),
         ]
